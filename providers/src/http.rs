@@ -1,0 +1,1 @@
+//! One HTTP client for every provider that speaks JSON over HTTP: timeouts, Retry-After, status → error.

@@ -1,0 +1,11 @@
+//! The vendors' side of renewd: everything that speaks to someone else's API.
+//!
+//! This library knows neither ACME nor the database nor the configuration file. A DNS host is given a zone and a
+//! value, a store a bundle; what these mean is the caller's business.
+
+pub mod dns;
+pub mod error;
+pub mod http;
+pub mod stores;
+
+pub use error::Error;

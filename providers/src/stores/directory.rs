@@ -1,0 +1,1 @@
+//! Bundles as directories on disk.

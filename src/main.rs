@@ -1,0 +1,2 @@
+//! argv → `cli::run` → exit code.
+fn main() {}
