@@ -1,1 +1,9 @@
-//! The daemon: everything that is ours.
+//! The daemon: everything that is ours. The modules below stand in reading order; `docs/ARCHITECTURE.md` tells the
+//! rest.
+
+pub mod config;
+pub mod secret;
+
+pub mod clock;
+pub mod crash;
+pub mod identifier;

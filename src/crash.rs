@@ -1,0 +1,84 @@
+//! Named crash points: places where a test pulls the plug.
+//!
+//! With `RENEWD_CRASH_AT=name` the process kills itself with SIGKILL when it comes to the point of that name for the
+//! first time: no destructor runs, no buffer is written. Without the variable a point costs one load.
+
+use std::sync::OnceLock;
+
+/// The environment variable that names the point.
+pub const VARIABLE: &str = "RENEWD_CRASH_AT";
+
+macro_rules! points {
+    ($($(#[$doc:meta])* $variant:ident => $name:literal,)*) => {
+        /// A place between two steps of one certificate's life (the table in `docs/ARCHITECTURE.md`).
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Point { $($(#[$doc])* $variant,)* }
+
+        impl Point {
+            /// Every point, in the order in which a first issuance meets them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name that `RENEWD_CRASH_AT` takes.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+points! {
+    /// 1: an order was decided on, nothing is written.
+    Decided => "decided",
+    /// 2: the order row and its sealed key are written.
+    OrderWritten => "order_written",
+    /// 3: the CA has made the order, its URL is not written.
+    OrderMade => "order_made",
+    /// 3: the order's URL is written.
+    OrderUrlWritten => "order_url_written",
+    /// 4: the TXT rows are written, nothing is presented.
+    TxtWritten => "txt_written",
+    /// 4: the TXT values are presented.
+    TxtPresented => "txt_presented",
+    /// 5: every authoritative server answers, the CA was not told.
+    Propagated => "propagated",
+    /// 5: the CA was told that the challenges are ready.
+    ChallengesReady => "challenges_ready",
+    /// 6: finalize was sent.
+    Finalized => "finalized",
+    /// 7: the chain is downloaded and checked, not written.
+    Downloaded => "downloaded",
+    /// 7: the chain is in the order row.
+    ChainWritten => "chain_written",
+    /// 8: version, order and deliveries are written.
+    VersionWritten => "version_written",
+    /// 9: the store has made the new directory under a temporary name.
+    DirectoryWritten => "directory_written",
+    /// 9: the new version's directory has its name.
+    DirectoryRenamed => "directory_renamed",
+    /// 9: the link points at the new version.
+    LinkRenamed => "link_renamed",
+    /// 9: the store has it, the delivery row does not say so.
+    BundlePut => "bundle_put",
+    /// 9: the delivery row says stored.
+    DeliveryWritten => "delivery_written",
+    /// 10: the TXT values are withdrawn, their rows do not say so.
+    TxtWithdrawn => "txt_withdrawn",
+    /// 10: the deploy command ran, its row does not say so.
+    Deployed => "deployed",
+}
+
+static CHOSEN: OnceLock<Option<String>> = OnceLock::new();
+
+/// Dies here where the environment says so.
+pub fn point(point: Point) {
+    named(point.name());
+}
+
+/// Dies here where the environment names `name`: for points inside a store, which knows names only.
+pub fn named(name: &str) {
+    let chosen = CHOSEN.get_or_init(|| std::env::var(VARIABLE).ok());
+    if chosen.as_deref() == Some(name) {
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    }
+}
