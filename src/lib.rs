@@ -2,6 +2,7 @@
 //! rest.
 
 pub mod config;
+pub mod pki;
 pub mod secret;
 
 pub mod clock;
