@@ -139,6 +139,7 @@ async fn what_is_damaged_by_hand_is_seen_and_repaired_by_the_same_version() {
         store.put(&name(), &bundle(5, 10)).await.unwrap_or_else(|error| panic!("{what}: {error}"));
         assert_clean(disk.path(), &bundle(5, 10));
         assert_eq!(mode(&current(disk.path()).join("privkey.pem")), 0o600, "{what}");
+        assert_eq!(mode(&current(disk.path())), 0o755, "{what}");
         assert_eq!(store.get(&name()).await, Ok(Some(bundle(5, 10))), "{what}");
         assert_eq!(versions(disk.path()).len(), 2, "{what}: {:?}", versions(disk.path()));
     }
@@ -305,6 +306,30 @@ fn read_until(done: &AtomicBool, path: &Path) -> u64 {
         }
     }
     whole
+}
+
+/// No old version stays here: what `get` reads is removed under its hands, and it must notice.
+#[tokio::test]
+async fn get_never_takes_a_removed_version_for_a_damaged_one() {
+    let disk = tempfile::tempdir().expect("a directory");
+    let store = Directory::new(DirectorySettings { keep: 0, ..DirectorySettings::at(disk.path()) });
+    store.put(&name(), &bundle(1, 10)).await.expect("stored");
+    tokio::join!(
+        async {
+            for version in 2..=200 {
+                store.put(&name(), &bundle(version, 10)).await.expect("stored");
+            }
+        },
+        async {
+            let mut seen = 1;
+            while seen < 200 {
+                let found = store.get(&name()).await.expect("readable").expect("there");
+                assert_eq!(found, bundle(found.version, 10), "whole");
+                assert!(found.version >= seen, "never back from {seen} to {}", found.version);
+                seen = found.version;
+            }
+        }
+    );
 }
 
 #[tokio::test]

@@ -10,12 +10,12 @@
 //!   .versions/example.com/000039 … 000042/{cert,chain,fullchain,privkey}.pem, metadata.json
 //! ```
 //!
-//! - [`layout`]: the names on disk
-//! - [`folder`]: an open directory, and what is done in it
-//! - [`access`]: modes, owner and group
-//! - [`publish`]: `put` and `delete`
-//! - [`read`]: `get`, `stamp` and `list`
-//! - [`failure`]: what an error of the system means for the caller
+//! - `layout`: the names on disk
+//! - `folder`: an open directory, and what is done in it
+//! - `access`: modes, owner and group
+//! - `publish`: `put` and `delete`
+//! - `read`: `get`, `stamp` and `list`
+//! - `failure`: what an error of the system means for the caller
 
 use std::fmt;
 use std::path::PathBuf;

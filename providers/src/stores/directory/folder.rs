@@ -19,6 +19,9 @@ use crate::Error;
 /// No file of a bundle is larger: what is was not written by us, and is read up to here only. In bytes.
 const LARGEST_FILE: u64 = 16 << 20;
 
+/// A file's bytes and what the system says of it.
+pub(super) type Found = (Zeroizing<Vec<u8>>, Stat);
+
 /// An open directory.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -119,7 +122,7 @@ impl Folder {
     }
 
     /// A file's bytes and what the system says of it; `None` where there is none, or something that cannot be read as one.
-    pub fn read(&self, name: &str) -> Result<Option<(Zeroizing<Vec<u8>>, Stat)>, Error> {
+    pub fn read(&self, name: &str) -> Result<Option<Found>, Error> {
         let Some(file) = self.open_file(name)? else { return Ok(None) };
         let stat = fs::fstat(&file).map_err(|error| self.failed("look at", name, error))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
