@@ -143,10 +143,10 @@ fn a_read_only_disk_serves_what_it_has() {
 
 async fn read_only(path: &Path) {
     store(path).put(&name(), &bundle(1, 10)).await.expect("stored");
-    remount(path, "remount,ro");
+    remount(path, "remount,bind,ro");
     let error = fails_and_keeps(path, &bundle(2, 100)).await;
     assert!(error.contains("Read-only"), "{error}");
-    remount(path, "remount,rw");
+    remount(path, "remount,bind,rw");
     succeeds(path, &bundle(2, 100)).await;
 }
 
