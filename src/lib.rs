@@ -1,7 +1,13 @@
 //! The daemon: everything that is ours. The modules below stand in reading order; `docs/ARCHITECTURE.md` tells the
 //! rest.
 
+pub mod issuer;
+
+pub mod planner;
+
 pub mod config;
+pub mod state;
+
 pub mod pki;
 pub mod secret;
 

@@ -1,0 +1,3 @@
+//! The mind: rows and words in, a decision out. Pure: no async, no I/O, no clock, no randomness.
+
+pub mod backoff;
