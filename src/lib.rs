@@ -3,6 +3,8 @@
 
 pub mod issuer;
 
+pub mod ca;
+
 pub mod planner;
 
 pub mod config;
