@@ -7,6 +7,11 @@ use secrecy::SecretString;
 
 use crate::Error;
 
+pub mod cloudflare;
+mod quoting;
+#[cfg(feature = "aws")]
+pub mod route53;
+
 /// A DNS host that can publish and withdraw one TXT value. Both calls are idempotent and touch only the value given: a
 /// wildcard and its apex share one name.
 #[async_trait]

@@ -75,3 +75,26 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     }
     line
 }
+
+/// A vendor's words on one line, cut at 300 characters.
+#[must_use]
+pub fn shorten(words: &str) -> String {
+    const LONGEST: usize = 300;
+    let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_words_are_cut_between_characters_and_put_on_one_line() {
+        assert_eq!(shorten(" one\n  two "), "one two");
+        assert_eq!(shorten(&"ö".repeat(300)), "ö".repeat(300));
+        assert_eq!(shorten(&"ö".repeat(301)), format!("{}…", "ö".repeat(300)));
+    }
+}
