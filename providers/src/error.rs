@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// How many characters of a vendor's words an error keeps.
+const DETAIL_LIMIT: usize = 300;
+
 /// A vendor's refusal or absence. `Display` never shows a credential.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -76,15 +79,32 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     line
 }
 
-/// A vendor's words on one line, cut at 300 characters.
+/// A vendor's words fit for an error: control characters become spaces, and at most 300 characters are kept.
 #[must_use]
 pub fn shorten(words: &str) -> String {
-    const LONGEST: usize = 300;
-    let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
+    let plain = plain(words);
+    match plain.char_indices().nth(DETAIL_LIMIT) {
+        Some((end, _)) => format!("{}…", plain.get(..end).unwrap_or_default().trim_end()),
+        None => plain,
     }
+}
+
+/// The end of a program's words fit for an error: as [`shorten`], but the last 300 characters.
+#[must_use]
+pub fn shorten_start(words: &str) -> String {
+    let plain = plain(words);
+    match plain.char_indices().nth_back(DETAIL_LIMIT) {
+        Some((cut, dropped)) => {
+            let kept = plain.get(cut + dropped.len_utf8()..).unwrap_or_default();
+            format!("…{}", kept.trim_start())
+        }
+        None => plain,
+    }
+}
+
+fn plain(words: &str) -> String {
+    let plain: String = words.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
+    plain.trim().to_owned()
 }
 
 #[cfg(test)]
@@ -92,9 +112,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_words_are_cut_between_characters_and_put_on_one_line() {
-        assert_eq!(shorten(" one\n  two "), "one two");
-        assert_eq!(shorten(&"ö".repeat(300)), "ö".repeat(300));
-        assert_eq!(shorten(&"ö".repeat(301)), format!("{}…", "ö".repeat(300)));
+    fn words_are_plain_and_short() {
+        assert_eq!(shorten(" no\x1b[31m\r\n"), "no [31m");
+        assert_eq!(shorten(&"ß".repeat(300)), "ß".repeat(300));
+        assert_eq!(shorten(&"ß".repeat(301)), format!("{}…", "ß".repeat(300)));
+        assert_eq!(shorten_start(&"ß".repeat(300)), "ß".repeat(300));
+        assert_eq!(shorten_start(&format!("xy{}z", "ß".repeat(299))), format!("…{}z", "ß".repeat(299)));
     }
 }

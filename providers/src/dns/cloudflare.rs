@@ -15,9 +15,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use self::endpoint::{Call, CreateTxt, DeleteRecord, Envelope, FindZones, ListTxt, NewRecord, Record, Zone};
 use self::refusal::{Failure, Refusal};
-use super::quoting::{Escapes, quote, says};
+use super::txt::{quote, unquote};
 use super::{Capabilities, DnsProvider, Registration, TxtRecord};
-use crate::{Error, tls};
+use crate::{Error, http, tls};
 
 mod endpoint;
 mod refusal;
@@ -162,11 +162,10 @@ impl fmt::Debug for Cloudflare {
 
 /// The address with a slash at its end, so that paths are added to it and take no part of its place.
 fn base_url(text: &str) -> Result<Url, Error> {
-    let refused = || Error::rejected("`api_url` is not an http or https address");
-    let url = Url::parse(&format!("{}/", text.trim_end_matches('/'))).map_err(|_| refused())?;
-    match url.scheme() {
-        "http" | "https" if url.query().is_none() && url.fragment().is_none() && url.password().is_none() => Ok(url),
-        _ => Err(refused()),
+    let url = http::base(&format!("{}/", text.trim_end_matches('/')))?;
+    match url.query().or(url.fragment()).or(url.password()) {
+        Some(_) => Err(Error::rejected("`api_url` must end with its path and hold no password")),
+        None => Ok(url),
     }
 }
 
@@ -181,14 +180,20 @@ fn sendable_token(token: &SecretString) -> Result<String, Error> {
 }
 
 fn new_record(record: &TxtRecord) -> NewRecord<'_> {
-    let content = quote(&record.value, Escapes::Decimal);
+    let content = quote(&record.value);
     NewRecord { kind: "TXT", name: &record.name, content, ttl: record.ttl.clamp(60, 86_400) }
 }
 
 fn is_record(found: &Record, record: &TxtRecord) -> bool {
-    found.kind == "TXT"
-        && found.name.eq_ignore_ascii_case(&record.name)
-        && says(&found.content, &record.value, Escapes::Decimal)
+    found.kind == "TXT" && found.name.eq_ignore_ascii_case(&record.name) && says(&found.content, &record.value)
+}
+
+/// Whether the content is this text: in quotes it is zone file data, without them it is the text itself.
+fn says(content: &str, text: &str) -> bool {
+    match content.starts_with('"') {
+        true => unquote(content) == text.as_bytes(),
+        false => content == text,
+    }
 }
 
 /// The id of the zone of that very name: the active one where several accounts have it.
@@ -244,6 +249,13 @@ mod tests {
         assert!(!is_record(&found("_y.a.test", "TXT", "text"), &ours));
         assert!(!is_record(&found("_x.a.test", "SPF", "text"), &ours));
         assert!(!is_record(&found("_x.a.test", "TXT", "texts"), &ours));
+    }
+
+    #[test]
+    fn content_is_read_with_quotes_and_without() {
+        assert!(says(r"two words\065", r"two words\065"));
+        assert!(says(r#""two" " words\065""#, "two wordsA"));
+        assert!(!says("twowords", "two words"));
     }
 
     #[test]

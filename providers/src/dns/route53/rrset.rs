@@ -5,7 +5,7 @@ use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, ResourceRecord, 
 
 use crate::Error;
 use crate::dns::TxtRecord;
-use crate::dns::quoting::{Escapes, quote, says};
+use crate::dns::txt::{Escapes, quote_as, unquote_as};
 
 /// The TXT sets at one name: a plain one, or several with a routing policy, and never both.
 #[derive(Debug, Default, PartialEq)]
@@ -96,7 +96,7 @@ fn with_values(set: &ResourceRecordSet, records: Vec<ResourceRecord>) -> Resourc
 }
 
 fn resource_record(record: &TxtRecord) -> Result<ResourceRecord, Error> {
-    ResourceRecord::builder().value(quote(&record.value, Escapes::Octal)).build().map_err(|error| incomplete(&error))
+    ResourceRecord::builder().value(quote_as(&record.value, Escapes::Octal)).build().map_err(|error| incomplete(&error))
 }
 
 fn values(set: &ResourceRecordSet) -> Vec<ResourceRecord> {
@@ -108,7 +108,7 @@ fn holds(set: &ResourceRecordSet, record: &TxtRecord) -> bool {
 }
 
 fn is_value(value: &ResourceRecord, record: &TxtRecord) -> bool {
-    says(value.value(), &record.value, Escapes::Octal)
+    unquote_as(value.value(), Escapes::Octal) == record.value.as_bytes()
 }
 
 fn is_name(listed: &str, name: &str) -> bool {
