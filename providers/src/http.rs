@@ -91,15 +91,18 @@ impl<'a> Request<'a> {
         let status = response.status();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(lost)? {
-            if body.len() + chunk.len() > BODY_LIMIT {
-                return Err(too_long(&host, status));
-            }
             body.extend_from_slice(&chunk);
+            if body.len() > BODY_LIMIT {
+                break;
+            }
         }
-        if status.is_success() || status == StatusCode::NOT_FOUND {
-            return Ok(Answer { status, body, host });
+        if !status.is_success() && status != StatusCode::NOT_FOUND {
+            return Err(refusal(status, response.headers(), &words(&body, &secrets)));
         }
-        Err(refusal(status, response.headers(), &words(&body, &secrets)))
+        if body.len() > BODY_LIMIT {
+            return Err(Error::rejected(format!("`{host}` answered with more than {BODY_LIMIT} bytes")));
+        }
+        Ok(Answer { status, body, host })
     }
 }
 
@@ -172,11 +175,6 @@ fn authority(url: &Url) -> String {
 
 fn unreachable(host: &str, error: reqwest::Error) -> Error {
     Error::Unavailable { detail: format!("`{host}`: {}", chain(&error.without_url())) }
-}
-
-fn too_long(host: &str, status: StatusCode) -> Error {
-    let detail = format!("`{host}` answered {status} with more than {BODY_LIMIT} bytes");
-    if status.is_server_error() { Error::Unavailable { detail } } else { Error::Rejected { detail } }
 }
 
 fn refusal(status: StatusCode, headers: &HeaderMap, words: &str) -> Error {

@@ -172,7 +172,7 @@ impl Answer {
         let signature = message.signature();
         Ok(Self {
             code: message.metadata.response_code,
-            tsig_error: signature.and_then(|signature| signature.data.error.clone()),
+            tsig_error: signature.and_then(|signature| signature.data.error),
             authentic: signature.is_some() && verifier.verify(bytes).is_ok(),
         })
     }
@@ -205,9 +205,9 @@ fn refused_signature(error: &TsigError) -> Error {
         TsigError::BadTime => {
             Error::Unavailable { detail: format!("the clocks are more than {FUDGE} s apart (BADTIME)") }
         }
-        other => Error::Unauthorized {
-            detail: format!("the signature was refused (TSIG error {})", u16::from(other.clone())),
-        },
+        other => {
+            Error::Unauthorized { detail: format!("the signature was refused (TSIG error {})", u16::from(*other)) }
+        }
     }
 }
 
