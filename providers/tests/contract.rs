@@ -8,7 +8,10 @@ mod contract {
     mod dns;
 
     mod acme_dns;
+    mod cloudflare;
     mod exec;
     mod powerdns;
     mod rfc2136;
+    #[cfg(feature = "aws")]
+    mod route53;
 }
