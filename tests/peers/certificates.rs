@@ -1,6 +1,9 @@
 //! Certificates that servers need before the product has made any.
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 
 /// A certificate and its private key, both PEM.
 pub struct Pair {
@@ -21,7 +24,8 @@ impl Authority {
     pub fn new() -> Self {
         let key = new_key();
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "root of one test's own servers");
+        params.distinguished_name = named("root of one test's own servers");
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let root = params.self_signed(&key).expect("a root can be signed").pem();
         Authority { issuer: Issuer::new(params, key), root }
@@ -54,8 +58,19 @@ pub fn self_signed(names: &[&str]) -> Pair {
 }
 
 fn leaf(names: &[&str]) -> CertificateParams {
-    let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
-    CertificateParams::new(names).expect("tests give valid names")
+    let owned: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+    let mut params = CertificateParams::new(owned).expect("tests give valid names");
+    params.distinguished_name = named(names.first().expect("tests give a name"));
+    params.use_authority_key_identifier_extension = true;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params
+}
+
+fn named(common_name: &str) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, common_name);
+    name
 }
 
 fn new_key() -> KeyPair {

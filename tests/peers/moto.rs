@@ -6,6 +6,10 @@ use super::folder::Folder;
 use super::process::{Process, insist};
 use super::{curl, ports, programs};
 
+/// Names the service that is meant; no signature is checked.
+const AUTHORIZATION: &str = "Authorization: AWS4-HMAC-SHA256 \
+    Credential=tests/20260101/us-east-1/route53/aws4_request, SignedHeaders=host, Signature=00";
+
 /// A running server, empty when it starts.
 pub struct Moto {
     folder: Folder,
@@ -31,7 +35,7 @@ impl Moto {
         format!("http://{}", ports::loopback(self.port))
     }
 
-    /// Makes a hosted zone of Route 53; returns its id, as `Z0123456789`.
+    /// Makes a hosted zone of Route 53; returns its id, without `/hostedzone/`.
     pub fn hosted_zone(&self, name: &str) -> String {
         let body = format!(
             "<CreateHostedZoneRequest xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\"><Name>{name}.</Name>\
@@ -54,6 +58,12 @@ impl Moto {
     /// The TXT values at exactly this name, sorted.
     pub fn txt(&self, zone_id: &str, name: &str) -> Vec<String> {
         self.all_txt(zone_id).into_iter().filter(|(owner, _)| owner == name).map(|(_, value)| value).collect()
+    }
+
+    /// Begins a request to Route 53, below `/2013-04-01`.
+    pub fn route53(&self, method: &str, path: &str) -> curl::Request {
+        let url = format!("{}/2013-04-01{path}", self.endpoint());
+        curl::request(method, &url).header(AUTHORIZATION).header("Content-Type: text/xml")
     }
 
     /// Everything that the server has logged.
@@ -82,12 +92,6 @@ impl Moto {
             .wait_until(|| listens() && curl::get(&format!("{}/moto-api/data.json", self.endpoint())).send().is_ok())?;
         self.process = Some(process);
         Ok(())
-    }
-
-    fn route53(&self, method: &str, path: &str) -> curl::Request {
-        let url = format!("{}/2013-04-01{path}", self.endpoint());
-        // The host says which service is meant.
-        curl::request(method, &url).header("Host: route53.amazonaws.com").header("Content-Type: text/xml")
     }
 }
 

@@ -87,7 +87,8 @@ impl Nginx {
         vec!["/bin/sh".to_owned(), self.folder.file("reload").display().to_string()]
     }
 
-    /// Runs the reload command.
+    /// Runs the reload command. Old workers take connections for another moment: a client may still meet the old
+    /// certificate, even after another met the new one.
     ///
     /// # Panics
     /// When it fails.

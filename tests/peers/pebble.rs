@@ -67,6 +67,7 @@ impl Pebble {
     ///
     /// # Panics
     /// When it does not come up, with its log.
+    #[expect(clippy::needless_pass_by_value, reason = "options are written where they are given")]
     pub fn start(options: PebbleOptions) -> Self {
         insist("Pebble", || Self::attempt(options.clone()))
     }
