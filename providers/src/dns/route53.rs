@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use aws_sdk_route53::Client;
+use aws_sdk_route53::error::SdkError;
 use aws_sdk_route53::operation::change_resource_record_sets::ChangeResourceRecordSetsError;
 use aws_sdk_route53::types::{HostedZone, RrType};
 use secrecy::SecretString;
@@ -101,12 +102,8 @@ impl Route53 {
         let change = self.client().await.change_resource_record_sets().hosted_zone_id(zone_id);
         let Err(error) = change.change_batch(replacement.batch()?).send().await else { return Ok(Outcome::Done) };
         match error.as_service_error() {
-            Some(ChangeResourceRecordSetsError::InvalidChangeBatch(batch)) => {
-                let words = batch.messages().join("; ");
-                Ok(Outcome::Refused(shorten(&format!("{} {words}", batch.message().unwrap_or_default()))))
-            }
             Some(service) if service.is_no_such_hosted_zone() => Err(no_zone(zone)),
-            _ => Err(sorted(&error)),
+            _ => refused_batch(&error).map(Outcome::Refused).ok_or_else(|| sorted(&error)),
         }
     }
 
@@ -194,6 +191,19 @@ fn chosen_zone(zones: &[HostedZone], wanted: Option<&str>, name: &str) -> Result
             others.join(", ")
         ))),
     }
+}
+
+/// What Route 53 has against the batch. It says so in an error of the usual form, or in a document of its own, which
+/// the SDK does not know: `<InvalidChangeBatch><Messages><Message>…`.
+fn refused_batch(error: &SdkError<ChangeResourceRecordSetsError>) -> Option<String> {
+    if let Some(ChangeResourceRecordSetsError::InvalidChangeBatch(batch)) = error.as_service_error() {
+        let words = batch.message().into_iter().chain(batch.messages().iter().map(String::as_str));
+        return Some(shorten(&words.collect::<Vec<_>>().join("; ")));
+    }
+    let body = str::from_utf8(error.raw_response()?.body().bytes()?).ok()?;
+    let (_, document) = body.split_once("<InvalidChangeBatch")?;
+    let messages = document.split("<Message>").skip(1).filter_map(|rest| rest.split_once("</Message>"));
+    Some(shorten(&messages.map(|(message, _)| message).collect::<Vec<_>>().join("; ")))
 }
 
 fn no_zone(zone: &str) -> Error {

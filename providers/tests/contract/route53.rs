@@ -102,7 +102,7 @@ async fn a_change_that_is_refused_without_a_race_is_rejected_in_amazon_s_words()
     let server = Canned::start([
         (200, zones()),
         (200, set(&["\"first\""])),
-        (400, refused_batch("a CNAME is there")),
+        (400, error("InvalidChangeBatch", "a CNAME is there")),
         (200, set(&["\"first\""])),
         (400, refused_batch("a CNAME is there")),
     ])
@@ -115,7 +115,7 @@ async fn a_change_that_is_refused_without_a_race_is_rejected_in_amazon_s_words()
 async fn a_set_that_changes_all_the_time_is_given_up_for_now() {
     let mut answers = vec![(200, zones())];
     for number in 0..5 {
-        answers.extend([(200, set(&[&format!("\"{number}\"")])), (400, refused_batch("no match"))]);
+        answers.extend([(200, set(&[&format!("\"{number}\"")])), (400, error("InvalidChangeBatch", "no match"))]);
     }
     let error = Canned::start(answers).await.provider().append_txt(&record("ours"), None).await.expect_err("a refusal");
     assert!(matches!(error, Error::Unavailable { .. }), "{error}");
@@ -319,8 +319,12 @@ fn changed() -> String {
     )
 }
 
+/// The form that Route 53 keeps for this error alone.
 fn refused_batch(message: &str) -> String {
-    format!("<InvalidChangeBatch {NAMESPACE}><Messages><Message>{message}</Message></Messages></InvalidChangeBatch>")
+    format!(
+        "<?xml version=\"1.0\"?>\n<InvalidChangeBatch {NAMESPACE}><Messages><Message>{message}</Message></Messages>\
+         <RequestId>1</RequestId></InvalidChangeBatch>"
+    )
 }
 
 fn error(code: &str, message: &str) -> String {

@@ -183,7 +183,7 @@ fn route(cloud: &mut Cloud, method: &Method, uri: &Uri, is_json: bool, body: &By
 fn find_zones(cloud: &Cloud, query: &Map<String, Value>) -> Result<Value, Refusal> {
     only(query, &["name", "status", "page", "per_page"])?;
     let zones = cloud.zones.iter().filter(|zone| query.get("name").is_none_or(|name| zone["name"] == *name));
-    page(zones.cloned().collect(), query, 5..=50, 20)
+    page(&zones.cloned().collect::<Vec<_>>(), query, 5..=50, 20)
 }
 
 fn list(cloud: &Cloud, zone_id: &str, query: &Map<String, Value>) -> Result<Value, Refusal> {
@@ -192,7 +192,8 @@ fn list(cloud: &Cloud, zone_id: &str, query: &Map<String, Value>) -> Result<Valu
         let same = |key: &str| query.get(key).is_none_or(|wanted| record.json[key] == *wanted);
         record.zone_id == zone_id && same("name") && same("type")
     };
-    page(cloud.records.iter().filter(fits).map(|record| record.json.clone()).collect(), query, 1..=5_000_000, 100)
+    let records: Vec<Value> = cloud.records.iter().filter(fits).map(|record| record.json.clone()).collect();
+    page(&records, query, 1..=5_000_000, 100)
 }
 
 fn create(cloud: &mut Cloud, zone_id: &str, body: &Bytes) -> Result<Value, Refusal> {
@@ -231,7 +232,7 @@ fn delete(cloud: &mut Cloud, zone_id: &str, id: &str) -> Result<Value, Refusal> 
 
 /// One page, and where it stands in the list.
 fn page(
-    all: Vec<Value>,
+    all: &[Value],
     query: &Map<String, Value>,
     sizes: std::ops::RangeInclusive<usize>,
     usual: usize,
