@@ -79,7 +79,7 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     line
 }
 
-/// A vendor's words fit for an error: control characters become spaces, and at most 300 characters are kept.
+/// A vendor's words fit for an error: one line without control characters, at most 300 characters.
 #[must_use]
 pub fn shorten(words: &str) -> String {
     let plain = plain(words);
@@ -103,8 +103,8 @@ pub fn shorten_start(words: &str) -> String {
 }
 
 fn plain(words: &str) -> String {
-    let plain: String = words.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
-    plain.trim().to_owned()
+    let words: Vec<&str> = words.split(|char: char| char.is_control() || char.is_whitespace()).collect();
+    words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn words_are_plain_and_short() {
-        assert_eq!(shorten(" no\x1b[31m\r\n"), "no [31m");
+        assert_eq!(shorten(" no\x1b[31m\r\n  more"), "no [31m more");
         assert_eq!(shorten(&"ß".repeat(300)), "ß".repeat(300));
         assert_eq!(shorten(&"ß".repeat(301)), format!("{}…", "ß".repeat(300)));
         assert_eq!(shorten_start(&"ß".repeat(300)), "ß".repeat(300));

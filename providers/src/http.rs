@@ -47,7 +47,7 @@ impl Client {
     #[must_use]
     pub fn request(&self, method: Method, url: Url) -> Request<'_> {
         let host = authority(&url);
-        Request { builder: self.inner.request(method, url), host, secrets: Vec::new() }
+        Request { builder: self.inner.request(method, url), host, secrets: Vec::new(), limit: BODY_LIMIT }
     }
 }
 
@@ -56,6 +56,7 @@ pub struct Request<'a> {
     builder: RequestBuilder,
     host: String,
     secrets: Vec<&'a SecretString>,
+    limit: usize,
 }
 
 impl<'a> Request<'a> {
@@ -79,28 +80,36 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// Takes an answer of up to this many bytes, in place of 1 MiB.
+    #[must_use]
+    pub fn limit(mut self, bytes: usize) -> Self {
+        self.limit = bytes;
+        self
+    }
+
     /// Makes the call.
     ///
     /// # Errors
     /// `Unauthorized` on 401 and 403, `RateLimited` on 429 and on 503 with Retry-After, `Unavailable` on any other 5xx
-    /// and where the host cannot be reached, `Rejected` on every other answer that is neither 2xx nor 404.
+    /// and where the host cannot be reached, `Rejected` on every other answer that is neither 2xx nor 404, or
+    /// longer than the limit.
     pub async fn send(self) -> Result<Answer, Error> {
-        let Self { builder, host, secrets } = self;
+        let Self { builder, host, secrets, limit } = self;
         let lost = |error: reqwest::Error| unreachable(&host, error);
         let mut response = builder.send().await.map_err(lost)?;
         let status = response.status();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(lost)? {
             body.extend_from_slice(&chunk);
-            if body.len() > BODY_LIMIT {
+            if body.len() > limit {
                 break;
             }
         }
         if !status.is_success() && status != StatusCode::NOT_FOUND {
             return Err(refusal(status, response.headers(), &words(&body, &secrets)));
         }
-        if body.len() > BODY_LIMIT {
-            return Err(Error::rejected(format!("`{host}` answered with more than {BODY_LIMIT} bytes")));
+        if body.len() > limit {
+            return Err(Error::rejected(format!("`{host}` answered with more than {limit} bytes")));
         }
         Ok(Answer { status, body, host })
     }

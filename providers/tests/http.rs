@@ -1,5 +1,7 @@
 //! The HTTP client against a server that misbehaves.
 
+#![allow(clippy::unwrap_used)]
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
