@@ -36,7 +36,7 @@ words! {
 }
 
 /// One job.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobRow {
     /// UUIDv7.
     pub id: String,
