@@ -1,6 +1,8 @@
 //! The daemon: everything that is ours. The modules below stand in reading order; `docs/ARCHITECTURE.md` tells the
 //! rest.
 
+pub mod dns01;
+
 pub mod config;
 pub mod secret;
 
