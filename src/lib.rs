@@ -4,6 +4,7 @@
 pub mod issuer;
 
 pub mod ca;
+pub mod dns01;
 
 pub mod planner;
 
