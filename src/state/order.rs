@@ -158,6 +158,21 @@ impl State {
         found.as_ref().map(OrderRow::read).transpose()
     }
 
+    /// Other certificates that are about to have a new version: an open order that waits for nobody, or a delivery due.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn on_their_way(&self, but: &str) -> Result<Vec<String>> {
+        let names = sqlx::query_scalar(
+            "SELECT certificate FROM acme_order WHERE state = 'open' AND waits_for IS NULL AND certificate <> $1 \
+             UNION SELECT name FROM certificate WHERE state = 'pending' AND problem IS NULL AND name <> $1",
+        )
+        .bind(but)
+        .fetch_all(self.reader())
+        .await?;
+        Ok(names)
+    }
+
     /// The certificate's last orders, newest first.
     ///
     /// # Errors
