@@ -1,8 +1,18 @@
 //! `[certificate.NAME]` and `[defaults]`.
 
+mod definition;
+mod read;
+mod served;
+mod settings;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub(super) use read::World;
+pub(super) use settings::Settings;
+
+use super::read::Value;
+use super::suggest;
 use crate::identifier::{DnsName, Identifier};
 
 pub use crate::pki::key::KeyType;
