@@ -3,6 +3,8 @@
 
 pub mod issuer;
 
+pub mod dns01;
+
 pub mod planner;
 
 pub mod config;
