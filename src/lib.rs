@@ -10,6 +10,7 @@ pub mod planner;
 pub mod config;
 pub mod state;
 
+pub mod pki;
 pub mod secret;
 
 pub mod clock;
