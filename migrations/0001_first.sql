@@ -60,6 +60,7 @@ CREATE TABLE version (
     created_at        BIGINT NOT NULL,
     revoked_at        BIGINT,
     revocation_reason TEXT,
+    not_replaced      BIGINT NOT NULL,  -- 1: revoked, and whoever asked wanted no replacement
     UNIQUE (certificate, number)
 );
 CREATE INDEX version_serial ON version (serial);
@@ -82,7 +83,8 @@ CREATE TABLE acme_order (
     presented_at  BIGINT,               -- when the TXT values were first presented
     created_at    BIGINT NOT NULL,
     finished_at   BIGINT,
-    error         TEXT
+    error         TEXT,
+    waits_for     TEXT                  -- what the operator must do before it can go on
 );
 CREATE INDEX acme_order_of ON acme_order (certificate, state);
 

@@ -208,13 +208,16 @@ impl Dns01 {
 
     /// The first of these instances that hosts the zone. The last one is not asked: `present` will say.
     async fn place_in_order(&self, names: &[String], from: &Start<'_>, name: &str) -> Result<Location, Dns01Error> {
-        let mut instances = names.iter().filter_map(|name| self.instance(name).ok()).peekable();
-        while let Some(instance) = instances.next() {
-            if instances.peek().is_none() || self.hosts(instance, name).await? {
+        let instances: Vec<&Instance> = names.iter().filter_map(|name| self.instance(name).ok()).collect();
+        let Some((last, others)) = instances.split_last() else {
+            return Err(Dns01Error::NoInstance { name: name.to_owned() });
+        };
+        for instance in others {
+            if self.hosts(instance, name).await? {
                 return self.place(instance, from, name).await;
             }
         }
-        Err(Dns01Error::NoInstance { name: name.to_owned() })
+        self.place(last, from, name).await
     }
 
     /// Withdraws a value that nobody presents: a host that does not know the zone says so, and any other does nothing.

@@ -3,6 +3,7 @@
 
 pub mod issuer;
 
+pub mod ca;
 pub mod dns01;
 
 pub mod planner;

@@ -159,6 +159,30 @@ async fn a_loop_of_cnames_and_a_name_without_a_zone_are_told() {
 }
 
 #[tokio::test]
+async fn a_top_level_zone_is_ours_only_where_the_config_says_so() {
+    let bind = bind(&["lan"]);
+    let host = Host::new(&bind, &["lan"], Capabilities::FULL);
+    let unsaid = asking(&[bind.address()], &bind, vec![instance("main", &[], Arc::clone(&host) as _)]);
+    let error = unsaid.locate(&certificate(&["main"]), "printer.lan").await.unwrap_err();
+    assert!(matches!(error, Dns01Error::NoZone { .. }), "{error}");
+    let said = asking(&[bind.address()], &bind, vec![instance("main", &["lan"], host)]);
+    assert_eq!(said.locate(&certificate(&[]), "printer.lan").await.unwrap().zone, "lan");
+}
+
+/// Tasks move between threads: whoever calls these must be able to.
+#[tokio::test]
+async fn every_call_can_move_between_threads() {
+    fn movable(_: impl Send) {}
+    let bind = bind(&["a.test"]);
+    let dns01 = plain(&bind, &["a.test"]);
+    let (wanted, challenge) = (certificate(&["main"]), at_apex());
+    movable(dns01.locate(&wanted, "a.test"));
+    movable(dns01.present(&challenge));
+    movable(dns01.withdraw(&challenge));
+    movable(dns01.propagated(std::slice::from_ref(&challenge)));
+}
+
+#[tokio::test]
 async fn the_first_of_the_certificate_s_instances_that_hosts_the_zone_takes_it() {
     let bind = bind(&["a.test", "b.test"]);
     let other = instance("other", &[], Host::new(&bind, &["b.test"], Capabilities::FULL));

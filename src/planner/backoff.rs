@@ -25,14 +25,16 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// live (`None`: there is none yet). `spread` (0 to 999,999) keeps many from coming back together.
 ///
 /// Refusals never exceed five in an hour (5, 10, 20, 40 … minutes). The wait grows to six hours at the most, and to a
-/// tenth of the time that is left, so that a short certificate still has its attempts; never below five minutes.
+/// tenth of the time that is left, so that a short certificate still has its attempts. What waits for the operator is
+/// looked at every half hour at least: nobody wants to wait for hours after having mended it.
 #[must_use]
 pub fn after_order(failure: Failure, failures: u32, left: Option<Duration>, spread: u32) -> Duration {
     let first = match failure {
         Failure::Temporary => Duration::from_secs(30),
         Failure::RateLimited { .. } | Failure::Refused | Failure::Operator => 5 * MINUTE,
     };
-    let ceiling = left.map_or(6 * HOUR, |left| (left / 10).clamp(15 * MINUTE, 6 * HOUR));
+    let longest = if failure == Failure::Operator { HOUR / 2 } else { 6 * HOUR };
+    let ceiling = left.map_or(longest, |left| (left / 10).clamp(15 * MINUTE, longest));
     let wait = double(first, failures).min(ceiling);
     let asked = match failure {
         Failure::RateLimited { retry_after: Some(asked) } => asked.min(7 * 24 * HOUR),
@@ -72,7 +74,7 @@ mod tests {
                 attempts.push(moment);
             }
             for start in &attempts {
-                let within = attempts.iter().filter(|at| (*start..&(*start + HOUR)).contains(at)).count();
+                let within = attempts.iter().filter(|at| (*start..*start + HOUR).contains(*at)).count();
                 assert!(within <= 5, "{within} attempts within an hour of {start:?} with {left:?} left");
             }
         }

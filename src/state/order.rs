@@ -59,6 +59,8 @@ pub struct OrderRow {
     pub finished_at: Option<Timestamp>,
     /// Why it failed.
     pub error: Option<String>,
+    /// What the operator must do before it can go on.
+    pub waits_for: Option<String>,
 }
 
 /// What is needed to write an order down.
@@ -100,6 +102,7 @@ impl OrderRow {
             created_at: time(row, "created_at")?,
             finished_at: optional_time(row, "finished_at")?,
             error: optional_text(row, "error")?,
+            waits_for: optional_text(row, "waits_for")?,
         })
     }
 
@@ -155,6 +158,21 @@ impl State {
         found.as_ref().map(OrderRow::read).transpose()
     }
 
+    /// Other certificates that are about to have a new version: an open order that waits for nobody, or a delivery due.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn on_their_way(&self, but: &str) -> Result<Vec<String>> {
+        let names = sqlx::query_scalar(
+            "SELECT certificate FROM acme_order WHERE state = 'open' AND waits_for IS NULL AND certificate <> $1 \
+             UNION SELECT name FROM certificate WHERE state = 'pending' AND problem IS NULL AND name <> $1",
+        )
+        .bind(but)
+        .fetch_all(self.reader())
+        .await?;
+        Ok(names)
+    }
+
     /// The certificate's last orders, newest first.
     ///
     /// # Errors
@@ -196,16 +214,41 @@ impl State {
         Ok(())
     }
 
-    /// The order is put down until `next_step_at`.
+    /// The order goes well and is put down until `next_step_at`.
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn order_waits(&self, id: &str, next_step_at: Timestamp) -> Result<()> {
-        sqlx::query("UPDATE acme_order SET next_step_at = $2 WHERE id = $1")
+        sqlx::query("UPDATE acme_order SET next_step_at = $2, waits_for = NULL WHERE id = $1")
             .bind(id)
             .bind(next_step_at.millis())
             .execute(self.writer())
             .await?;
+        Ok(())
+    }
+
+    /// The order met trouble, stays open and goes on after `wait`: one transaction with the certificate's failures.
+    /// `waits_for` says what the operator must do, where somebody must.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn order_troubled(
+        &self,
+        order: &OrderRow,
+        error: &str,
+        waits_for: Option<&str>,
+        now: Timestamp,
+        wait: Duration,
+    ) -> Result<()> {
+        let mut write = self.begin().await?;
+        sqlx::query("UPDATE acme_order SET next_step_at = $2, waits_for = $3 WHERE id = $1")
+            .bind(&order.id)
+            .bind(now.plus(wait).millis())
+            .bind(waits_for)
+            .execute(&mut *write)
+            .await?;
+        super::certificate::note_failure(&mut write, &order.certificate, error, now, wait).await?;
+        write.commit().await?;
         Ok(())
     }
 

@@ -50,6 +50,8 @@ pub struct VersionRow {
     pub revoked_at: Option<Timestamp>,
     /// Why, in RFC 5280's word.
     pub revocation_reason: Option<String>,
+    /// Whoever had it revoked wanted no replacement.
+    pub not_replaced: bool,
 }
 
 /// What is needed to write a version down.
@@ -111,6 +113,7 @@ impl VersionRow {
             created_at: time(row, "created_at")?,
             revoked_at: optional_time(row, "revoked_at")?,
             revocation_reason: optional_text(row, "revocation_reason")?,
+            not_replaced: integer(row, "not_replaced")? != 0,
         })
     }
 
@@ -194,15 +197,16 @@ impl State {
         Ok(id)
     }
 
-    /// The CA has revoked the version.
+    /// The CA has revoked the version, and it is to be replaced or not.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn version_revoked(&self, id: &str, reason: &str, now: Timestamp) -> Result<()> {
-        sqlx::query("UPDATE version SET revoked_at = $2, revocation_reason = $3 WHERE id = $1")
+    pub async fn version_revoked(&self, id: &str, reason: &str, replace: bool, now: Timestamp) -> Result<()> {
+        sqlx::query("UPDATE version SET revoked_at = $2, revocation_reason = $3, not_replaced = $4 WHERE id = $1")
             .bind(id)
             .bind(now.millis())
             .bind(reason)
+            .bind(i64::from(!replace))
             .execute(self.writer())
             .await?;
         Ok(())
@@ -228,8 +232,8 @@ async fn insert(
 ) -> Result<()> {
     sqlx::query(
         "INSERT INTO version (id, certificate, number, order_id, issuer, directory_url, order_url, profile, serial, \
-         names, key_type, key_sealed, chain, not_before, not_after, jitter, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+         names, key_type, key_sealed, chain, not_before, not_after, jitter, created_at, not_replaced) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0)",
     )
     .bind(id)
     .bind(new.certificate)

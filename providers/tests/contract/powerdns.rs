@@ -27,7 +27,7 @@ impl Zone for Server {
 #[tokio::test]
 async fn the_contract_holds() {
     let server = Server::start(&["zone.test"]);
-    let provider = provider(&server, &server.api_key());
+    let provider = provider(&server, server.api_key());
     let stranger = self::provider(&server, "wrong");
     let host = Host {
         provider: &provider,
@@ -43,7 +43,7 @@ async fn the_contract_holds() {
 #[tokio::test]
 async fn time_to_live_and_disabled_values_of_others_stay() {
     let server = Server::start(&["zone.test"]);
-    let provider = provider(&server, &server.api_key());
+    let provider = provider(&server, server.api_key());
     let foreign = json!([{"content": "\"foreign\"", "disabled": false}, {"content": "\"disabled\"", "disabled": true}]);
     replace(&server, "a.zone.test", foreign.as_array().expect("an array"));
     let before = set(&server, "a.zone.test");
@@ -63,7 +63,7 @@ async fn a_server_that_is_gone_is_unavailable() {
     server.stop();
     let record =
         TxtRecord { zone: "zone.test".to_owned(), name: "a.zone.test".to_owned(), value: "ours".to_owned(), ttl: 60 };
-    let answer = provider(&server, &server.api_key()).append_txt(&record, None).await;
+    let answer = provider(&server, server.api_key()).append_txt(&record, None).await;
     assert!(matches!(answer, Err(Error::Unavailable { .. })), "{answer:?}");
 }
 
