@@ -1,9 +1,15 @@
 //! The daemon: everything that is ours. The modules below stand in reading order; `docs/ARCHITECTURE.md` tells the
 //! rest.
 
+pub mod issuer;
+
 pub mod dns01;
 
+pub mod planner;
+
 pub mod config;
+pub mod state;
+
 pub mod secret;
 
 pub mod clock;

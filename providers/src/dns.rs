@@ -7,6 +7,15 @@ use secrecy::SecretString;
 
 use crate::Error;
 
+pub mod acme_dns;
+pub mod cloudflare;
+pub mod exec;
+pub mod powerdns;
+pub mod rfc2136;
+#[cfg(feature = "aws")]
+pub mod route53;
+pub mod txt;
+
 /// A DNS host that can publish and withdraw one TXT value. Both calls are idempotent and touch only the value given: a
 /// wildcard and its apex share one name.
 #[async_trait]

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// How many characters of a vendor's words an error keeps.
+const DETAIL_LIMIT: usize = 300;
+
 /// A vendor's refusal or absence. `Display` never shows a credential.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -74,4 +77,46 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         cause = inner.source();
     }
     line
+}
+
+/// A vendor's words fit for an error: one line without control characters, at most 300 characters.
+#[must_use]
+pub fn shorten(words: &str) -> String {
+    let plain = plain(words);
+    match plain.char_indices().nth(DETAIL_LIMIT) {
+        Some((end, _)) => format!("{}…", plain.get(..end).unwrap_or_default().trim_end()),
+        None => plain,
+    }
+}
+
+/// The end of a program's words fit for an error: as [`shorten`], but the last 300 characters.
+#[must_use]
+pub fn shorten_start(words: &str) -> String {
+    let plain = plain(words);
+    match plain.char_indices().nth_back(DETAIL_LIMIT) {
+        Some((cut, dropped)) => {
+            let kept = plain.get(cut + dropped.len_utf8()..).unwrap_or_default();
+            format!("…{}", kept.trim_start())
+        }
+        None => plain,
+    }
+}
+
+fn plain(words: &str) -> String {
+    let words: Vec<&str> = words.split(|char: char| char.is_control() || char.is_whitespace()).collect();
+    words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_plain_and_short() {
+        assert_eq!(shorten(" no\x1b[31m\r\n  more"), "no [31m more");
+        assert_eq!(shorten(&"ß".repeat(300)), "ß".repeat(300));
+        assert_eq!(shorten(&"ß".repeat(301)), format!("{}…", "ß".repeat(300)));
+        assert_eq!(shorten_start(&"ß".repeat(300)), "ß".repeat(300));
+        assert_eq!(shorten_start(&format!("xy{}z", "ß".repeat(299))), format!("…{}z", "ß".repeat(299)));
+    }
 }

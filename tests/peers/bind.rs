@@ -2,14 +2,12 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rustix::process::Signal;
-use tempfile::TempDir;
 
+use super::folder::{Folder, random};
 use super::process::{Process, insist};
 use super::{dig, ports, programs};
 
@@ -19,7 +17,7 @@ use super::{dig, ports, programs};
 /// may stand in for a recursive resolver: asked for recursion it follows CNAMEs from zone to zone, and names elsewhere do
 /// not exist, rather than being refused. It never asks another server.
 pub struct Bind {
-    folder: TempDir,
+    folder: Folder,
     port: u16,
     sha256: Key,
     sha512: Key,
@@ -83,12 +81,12 @@ impl Bind {
     pub fn nsupdate(&self, script: &str) {
         let input = format!("server {} {}\n{script}\nsend\n", self.address().ip(), self.port);
         let mut nsupdate = Command::new(programs::find("nsupdate"));
-        programs::must(nsupdate.arg("-v").arg("-k").arg(self.folder.path().join("update.key")), &input);
+        programs::must(nsupdate.arg("-v").arg("-k").arg(self.folder.file("update.key")), &input);
     }
 
     /// Everything that the server has logged.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        self.folder.printed()
     }
 
     /// The process id of the running server.
@@ -111,12 +109,12 @@ impl Bind {
     }
 
     fn attempt(zones: &[&str]) -> Result<Self, String> {
-        let folder = tempfile::Builder::new().prefix("bind-").tempdir().expect("a temporary folder can be made");
+        let folder = Folder::new("bind");
         let mut bind = Bind {
             folder,
             port: ports::udp_and_tcp(),
-            sha256: Key { name: "renewd-sha256", algorithm: "hmac-sha256", secret: secret(32) },
-            sha512: Key { name: "renewd-sha512", algorithm: "hmac-sha512", secret: secret(64) },
+            sha256: Key { name: "renewd-sha256", algorithm: "hmac-sha256", secret: STANDARD.encode(random(32)) },
+            sha512: Key { name: "renewd-sha512", algorithm: "hmac-sha512", secret: STANDARD.encode(random(64)) },
             process: None,
         };
         bind.configure(zones);
@@ -125,12 +123,11 @@ impl Bind {
     }
 
     fn configure(&self, zones: &[&str]) {
-        let folder = self.folder.path();
-        write(folder, "named.conf", &self.configuration(zones));
-        write(folder, "update.key", &self.sha256.clause());
-        write(folder, "root.zone", &root(zones));
+        self.folder.write("named.conf", &self.configuration(zones));
+        self.folder.write("update.key", &self.sha256.clause());
+        self.folder.write("root.zone", &root(zones));
         for zone in zones {
-            write(folder, &format!("{zone}.zone"), &apex(zone));
+            self.folder.write(&format!("{zone}.zone"), &apex(zone));
         }
     }
 
@@ -145,7 +142,7 @@ impl Bind {
              allow-transfer {{ 127.0.0.1; }};\n allow-query {{ 127.0.0.1; }};\n}};\ncontrols {{ }};\n{}{}\
              zone \".\" {{ type primary; file \"root.zone\"; }};\n",
             self.port,
-            self.id(),
+            self.folder.id(),
             self.sha256.clause(),
             self.sha512.clause(),
         );
@@ -158,20 +155,14 @@ impl Bind {
     }
 
     fn run(&mut self) -> Result<(), String> {
-        let folder = self.folder.path();
         let mut named = Command::new(programs::find("named"));
-        named.current_dir(folder).args(["-g", "-n", "1", "-c"]).arg(folder.join("named.conf"));
-        let mut process = Process::spawn(&mut named, &folder.join("log")).farewell(Signal::TERM);
-        let (address, id) = (self.address(), Some(self.id()));
+        named.current_dir(self.folder.path()).args(["-g", "-n", "1", "-c"]).arg(self.folder.file("named.conf"));
+        let mut process = Process::spawn(&mut named, &self.folder.log());
+        let (address, id) = (self.address(), Some(self.folder.id()));
         // When the port is another's, `named` runs on without it: only its own name proves that it listens.
         process.wait_until(|| dig::identity(address, true) == id && dig::identity(address, false) == id)?;
         self.process = Some(process);
         Ok(())
-    }
-
-    fn id(&self) -> String {
-        let name = self.folder.path().file_name().expect("a temporary folder has a name");
-        name.to_string_lossy().into_owned()
     }
 }
 
@@ -198,17 +189,4 @@ fn apex(zone: &str) -> String {
         "$ORIGIN {zone}.\n$TTL 1\n@ IN SOA ns.{zone}. hostmaster.{zone}. 1 3600 600 86400 1\n\
          @ IN NS ns.{zone}.\nns IN A 127.0.0.1\n"
     )
-}
-
-fn write(folder: &Path, name: &str, text: &str) {
-    std::fs::write(folder.join(name), text).expect("a file can be written to the temporary folder");
-}
-
-/// Random bytes, base64.
-fn secret(bytes: usize) -> String {
-    use std::io::Read as _;
-    let mut random = vec![0; bytes];
-    let mut source = std::fs::File::open("/dev/urandom").expect("the system has random bytes");
-    source.read_exact(&mut random).expect("the system has random bytes");
-    STANDARD.encode(random)
 }

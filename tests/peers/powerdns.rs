@@ -3,10 +3,9 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use tempfile::TempDir;
-
+use super::folder::{Folder, random_word};
 use super::process::{Process, insist};
-use super::{dig, ports, programs};
+use super::{curl, dig, ports, programs};
 
 /// What Debian's package of the back-end ships: the tables of an empty database.
 const SCHEMAS: [&str; 2] =
@@ -17,7 +16,8 @@ const MAKE_DATABASE: &str =
 
 /// A server with native zones, kept in SQLite.
 pub struct PowerDns {
-    folder: TempDir,
+    folder: Folder,
+    key: String,
     dns: u16,
     api: u16,
     process: Option<Process>,
@@ -43,8 +43,8 @@ impl PowerDns {
     }
 
     /// The key of the API.
-    pub fn api_key(&self) -> String {
-        format!("key-of-{}", self.id())
+    pub fn api_key(&self) -> &str {
+        &self.key
     }
 
     /// The address of the name server, for UDP and TCP.
@@ -64,7 +64,7 @@ impl PowerDns {
 
     /// Everything that the server has logged.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        self.folder.printed()
     }
 
     /// The process id of the running server.
@@ -88,22 +88,15 @@ impl PowerDns {
 
     /// Sends a request to the API, below `/api/v1/servers/localhost`; the answer's body, or what went wrong.
     pub fn request(&self, method: &str, path: &str, body: &str) -> Result<String, String> {
-        let mut curl = Command::new(programs::find("curl"));
-        curl.args(["--silent", "--show-error", "--fail-with-body", "--max-time", "10", "--noproxy", "*"]);
-        curl.args(["--request", method, "--header", &format!("X-API-Key: {}", self.api_key())]);
-        curl.args(["--header", "Content-Type: application/json", "--data-binary", body]);
-        let output = programs::run(curl.arg(format!("{}/api/v1/servers/localhost{path}", self.api_url())), "");
-        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-        match output.status.success() {
-            true => Ok(printed),
-            false => Err(format!("{printed}{}", String::from_utf8_lossy(&output.stderr))),
-        }
+        let request = curl::request(method, &format!("{}/api/v1/servers/localhost{path}", self.api_url()));
+        let request = request.header(&format!("X-API-Key: {}", self.key)).header("Content-Type: application/json");
+        request.body(body).send()
     }
 
     fn attempt() -> Result<Self, String> {
-        let folder = tempfile::Builder::new().prefix("pdns-").tempdir().expect("a temporary folder can be made");
+        let folder = Folder::new("pdns");
         let (dns, api) = (ports::udp_and_tcp(), ports::tcp());
-        let mut server = PowerDns { folder, dns, api, process: None };
+        let mut server = PowerDns { folder, key: random_word(), dns, api, process: None };
         server.configure();
         server.run()?;
         Ok(server)
@@ -125,9 +118,9 @@ impl PowerDns {
             self.api,
             self.api_key(),
             folder = folder.display(),
-            id = self.id(),
+            id = self.folder.id(),
         );
-        std::fs::write(folder.join("pdns.conf"), text).expect("a file can be written to the temporary folder");
+        self.folder.write("pdns.conf", &text);
     }
 
     fn run(&mut self) -> Result<(), String> {
@@ -135,16 +128,10 @@ impl PowerDns {
         let mut pdns = Command::new(programs::find("pdns_server"));
         pdns.current_dir(folder).args(["--daemon=no", "--guardian=no", "--disable-syslog=yes"]);
         pdns.arg(format!("--config-dir={}", folder.display()));
-        let mut process = Process::spawn(&mut pdns, &folder.join("log"));
-        let (address, id) = (self.dns_address(), Some(self.id()));
+        let mut process = Process::spawn(&mut pdns, &self.folder.log());
+        let (address, id) = (self.dns_address(), Some(self.folder.id()));
         process.wait_until(|| dig::identity(address, true) == id && self.request("GET", "", "").is_ok())?;
         self.process = Some(process);
         Ok(())
-    }
-
-    /// A word that no other server answers to: it tells whose port this is.
-    fn id(&self) -> String {
-        let name = self.folder.path().file_name().expect("a temporary folder has a name");
-        name.to_string_lossy().into_owned()
     }
 }

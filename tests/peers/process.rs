@@ -43,16 +43,20 @@ impl Process {
     /// Waits until `ready` says so; an error, with the log, when the process ends or the time is over before.
     pub fn wait_until(&mut self, mut ready: impl FnMut() -> bool) -> Result<(), String> {
         let deadline = Instant::now() + START;
-        while !ready() {
+        loop {
+            let answers = ready();
+            // Looked at after the answer: another server on that port may have given it.
             if let Some(status) = self.ended() {
                 return Err(format!("it ended with {status}; its log:\n{}", self.log()));
+            }
+            if answers {
+                return Ok(());
             }
             if Instant::now() > deadline {
                 return Err(format!("it gave no right answer in {START:?}; its log:\n{}", self.log()));
             }
             sleep(PAUSE);
         }
-        Ok(())
     }
 
     /// Everything that the server has printed so far.

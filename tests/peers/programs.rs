@@ -26,6 +26,16 @@ pub fn find(name: &str) -> PathBuf {
     })
 }
 
+/// The Python that has the packages of `tests/setup`.
+///
+/// # Panics
+/// When it is not there, with what to run.
+pub fn venv_python() -> PathBuf {
+    let python = folder().join("venv/bin/python");
+    assert!(python.is_file(), "`{}` is missing: run tests/run, which makes it", python.display());
+    python
+}
+
 /// Runs a program to its end with this text on its standard input.
 ///
 /// # Panics

@@ -1,0 +1,126 @@
+//! Authorities that certify names: an ACME account and our own CA alike.
+
+use async_trait::async_trait;
+
+use crate::clock::Timestamp;
+use crate::config::Certificate;
+use crate::state::{OrderRow, VersionRow};
+
+pub mod error;
+
+pub use error::IssuerError;
+
+/// An authority that certifies names.
+#[async_trait]
+pub trait Issuer: Send + Sync {
+    /// Its name in the config.
+    fn id(&self) -> &str;
+
+    /// The ACME directory; `None`: a private CA.
+    fn directory_url(&self) -> Option<&str>;
+
+    /// How many orders it may work on at the same time.
+    fn parallel_orders(&self) -> usize;
+
+    /// Takes an order as far as it goes without waiting for more than a moment, and remembers each step in the state.
+    /// Called again with the same order (read anew from the state) it goes on from there, after a crash, too.
+    ///
+    /// # Errors
+    /// With what the caller does next in `IssuerError::failure`.
+    async fn advance(&self, order: &OrderRow, wanted: &Certificate) -> Result<Progress, IssuerError>;
+
+    /// Revokes a version (RFC 8555, section 7.6). Succeeds where it is revoked already.
+    ///
+    /// # Errors
+    /// With what the caller does next in `IssuerError::failure`.
+    async fn revoke(&self, version: &VersionRow, reason: RevocationReason) -> Result<(), IssuerError>;
+
+    /// Gives the account a new key (RFC 8555, section 7.3.5).
+    ///
+    /// # Errors
+    /// `IssuerError::Unsupported` where there is no account.
+    async fn rotate_key(&self) -> Result<(), IssuerError>;
+}
+
+/// How far an order has come.
+#[derive(Debug)]
+pub enum Progress {
+    /// Nothing to do before `until`.
+    Wait {
+        /// When to go on.
+        until: Timestamp,
+        /// For what it waits, in words: "the CA is validating".
+        what: String,
+    },
+    /// The chain was downloaded, checked against key, names and time, and written into the order row.
+    Issued,
+}
+
+/// Why a certificate is revoked (RFC 5280, section 5.3.1), as far as a subscriber may say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RevocationReason {
+    /// 0.
+    Unspecified,
+    /// 1: the key is known to others; it is never used again.
+    KeyCompromise,
+    /// 3.
+    AffiliationChanged,
+    /// 4.
+    Superseded,
+    /// 5.
+    CessationOfOperation,
+}
+
+impl RevocationReason {
+    /// Every reason.
+    pub const ALL: [Self; 5] = [
+        Self::Unspecified,
+        Self::KeyCompromise,
+        Self::AffiliationChanged,
+        Self::Superseded,
+        Self::CessationOfOperation,
+    ];
+
+    /// RFC 5280's word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::KeyCompromise => "keyCompromise",
+            Self::AffiliationChanged => "affiliationChanged",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessationOfOperation",
+        }
+    }
+
+    /// RFC 5280's number.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Unspecified => 0,
+            Self::KeyCompromise => 1,
+            Self::AffiliationChanged => 3,
+            Self::Superseded => 4,
+            Self::CessationOfOperation => 5,
+        }
+    }
+
+    /// From RFC 5280's word, in any case and with or without hyphens.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        let plain = |text: &str| text.replace(['-', '_'], "").to_ascii_lowercase();
+        Self::ALL.into_iter().find(|reason| plain(reason.as_str()) == plain(word))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_read_as_people_write_them() {
+        assert_eq!(RevocationReason::parse("key-compromise"), Some(RevocationReason::KeyCompromise));
+        assert_eq!(RevocationReason::parse("keyCompromise"), Some(RevocationReason::KeyCompromise));
+        assert_eq!(RevocationReason::parse("removeFromCRL"), None);
+    }
+}

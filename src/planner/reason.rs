@@ -1,0 +1,116 @@
+//! Why something is done: the one value that logs, `plan`, `why`, the API and notifications all print.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+
+/// Why a certificate is ordered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Reason {
+    /// There is none.
+    Missing,
+    /// The config names other names than the certificate.
+    NamesChanged {
+        /// Names that the certificate lacks.
+        added: Vec<String>,
+        /// Names that it has and should not.
+        removed: Vec<String>,
+    },
+    /// The config wants another kind of key.
+    KeyChanged {
+        /// What the certificate has.
+        from: String,
+        /// What the config wants.
+        to: String,
+    },
+    /// It was issued by somebody whom the config no longer names for it.
+    IssuerChanged {
+        /// Who issued it.
+        from: String,
+        /// Who is to issue it.
+        to: String,
+    },
+    /// Its time to be renewed has come.
+    Expiring {
+        /// When it expires.
+        #[serde(with = "millis")]
+        not_after: Timestamp,
+    },
+    /// It was revoked.
+    Revoked {
+        /// RFC 5280's word.
+        reason: String,
+    },
+    /// Somebody asked.
+    Requested {
+        /// Who.
+        by: String,
+    },
+}
+
+impl Reason {
+    /// As the database keeps it.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// From the database's text.
+    #[must_use]
+    pub fn from_json(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => formatter.write_str("there is no certificate yet"),
+            Self::NamesChanged { added, removed } => {
+                formatter.write_str("the names changed:")?;
+                added.iter().try_for_each(|name| write!(formatter, " +{name}"))?;
+                removed.iter().try_for_each(|name| write!(formatter, " -{name}"))
+            }
+            Self::KeyChanged { from, to } => write!(formatter, "the kind of key changed from {from} to {to}"),
+            Self::IssuerChanged { from, to } => write!(formatter, "the issuer changed from `{from}` to `{to}`"),
+            Self::Expiring { not_after } => write!(formatter, "it expires at {not_after}"),
+            Self::Revoked { reason } => write!(formatter, "it was revoked ({reason})"),
+            Self::Requested { by } => write!(formatter, "{by} asked for it"),
+        }
+    }
+}
+
+mod millis {
+    //! Times as the database keeps them.
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use crate::clock::Timestamp;
+
+    pub(super) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(time.millis())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        i64::deserialize(deserializer).map(Timestamp::from_millis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_survive_the_database() {
+        for reason in [
+            Reason::Missing,
+            Reason::NamesChanged { added: vec!["a".into()], removed: vec![] },
+            Reason::Expiring { not_after: Timestamp::from_seconds(7) },
+        ] {
+            assert_eq!(Reason::from_json(&reason.to_json()), Some(reason));
+        }
+    }
+}

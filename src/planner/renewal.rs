@@ -1,0 +1,104 @@
+//! When a certificate is to be renewed by its lifetime.
+
+use std::time::Duration;
+
+use super::window;
+use crate::clock::Timestamp;
+use crate::config::RenewPolicy;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Below this lifetime half of it is left at renewal, else a third.
+const SHORT: Duration = Duration::from_secs(10 * 24 * 3600);
+
+/// A certificate's life and the dice thrown for it once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Life {
+    /// Not valid before.
+    pub not_before: Timestamp,
+    /// Not valid after.
+    pub not_after: Timestamp,
+    /// 0 to 999,999.
+    pub jitter: u32,
+}
+
+impl Life {
+    /// From the first instant to the last.
+    #[must_use]
+    pub fn lifetime(&self) -> Duration {
+        self.not_after.since(self.not_before)
+    }
+
+    /// When its time to be renewed comes: a third of the lifetime before expiry (half of it below ten days), or
+    /// `before`, which counts up to two thirds of the lifetime. The jitter moves it to earlier, by a thirtieth of the
+    /// lifetime and a day at the most, and never to before a third has passed.
+    #[must_use]
+    pub fn renew_at(&self, policy: &RenewPolicy) -> Timestamp {
+        let lifetime = self.lifetime();
+        let usual = if lifetime < SHORT { lifetime / 2 } else { lifetime / 3 };
+        let most = lifetime.mul_f64(2.0 / 3.0);
+        let spread = (lifetime / 30).min(DAY).mul_f64(f64::from(self.jitter.min(999_999)) / 1_000_000.0);
+        let before = (policy.before.unwrap_or(usual) + spread).min(most);
+        self.not_after.minus(before)
+    }
+
+    /// The first instant from `now` on at which it may be renewed: `renew_at`, moved into the policy's next window where
+    /// that comes before half of the remaining time is gone.
+    #[must_use]
+    pub fn due_at(&self, policy: &RenewPolicy, now: Timestamp) -> Timestamp {
+        let renew_at = self.renew_at(policy);
+        if policy.windows.is_empty() {
+            return renew_at;
+        }
+        let from = renew_at.max(now);
+        let latest = renew_at.plus(self.not_after.since(renew_at) / 2);
+        match window::next(&policy.windows, from) {
+            Some(opens) if opens <= latest => opens,
+            _ => from,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_seconds(1_000_000);
+
+    fn life(lifetime: Duration, jitter: u32) -> Life {
+        Life { not_before: START, not_after: START.plus(lifetime), jitter }
+    }
+
+    #[test]
+    fn a_third_or_half_is_left() {
+        let policy = RenewPolicy::default();
+        for (days, left) in [(200, 66.7), (90, 30.0), (45, 15.0), (10, 3.34), (6, 3.0)] {
+            let life = life(days * DAY, 0);
+            let found = life.not_after.since(life.renew_at(&policy)).as_secs_f64() / DAY.as_secs_f64();
+            assert!((found - left).abs() < 0.1, "{days} days: {found}");
+        }
+    }
+
+    #[test]
+    fn nothing_renews_before_a_third_has_passed() {
+        let day_after = RenewPolicy { before: Some(400 * DAY), windows: Vec::new() };
+        for lifetime in [Duration::from_secs(60), DAY, 6 * DAY, 90 * DAY, 200 * DAY] {
+            for policy in [&RenewPolicy::default(), &day_after] {
+                let life = life(lifetime, 999_999);
+                assert!(life.renew_at(policy).since(START).as_secs_f64() >= lifetime.as_secs_f64() / 3.0 - 1.0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_delays_and_never_too_long() {
+        let nightly = window::parse("daily 02:00-03:00").unwrap();
+        let policy = RenewPolicy { before: None, windows: vec![nightly] };
+        let long = life(90 * DAY, 0);
+        let due = long.due_at(&policy, START);
+        assert!(due >= long.renew_at(&policy));
+        assert_eq!(due.to_datetime().hour(), 2);
+        let short = life(Duration::from_secs(6 * 3600), 0);
+        assert_eq!(short.due_at(&policy, START), short.renew_at(&policy));
+    }
+}

@@ -1,0 +1,138 @@
+//! The database: what renewd remembers. One file a table.
+//!
+//! One source and one set of migrations serve SQLite (one daemon) and PostgreSQL (several nodes). On SQLite a file lock
+//! beside the database refuses a second daemon.
+
+pub mod account;
+pub mod certificate;
+pub mod delivery;
+pub mod deployment;
+pub mod error;
+pub mod job;
+mod lock;
+pub mod meta;
+mod open;
+pub mod order;
+pub mod registration;
+mod row;
+pub mod txt;
+pub mod version;
+
+use std::sync::Arc;
+
+use sqlx::{Any, AnyPool, Transaction};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+pub use account::AccountRow;
+pub use certificate::{CertificateRow, CertificateState};
+pub use delivery::DeliveryRow;
+pub use deployment::{DeploymentKind, DeploymentRow};
+pub use error::StateError;
+pub use job::{JobKind, JobRow, JobState};
+pub use order::{OrderRow, OrderState};
+pub use txt::TxtRow;
+pub use version::VersionRow;
+
+use crate::secret::Sealer;
+
+/// What every function here answers.
+pub type Result<T, E = StateError> = std::result::Result<T, E>;
+
+/// The kind of database behind a `State`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// A file, one daemon.
+    Sqlite,
+    /// A server, several nodes.
+    Postgres,
+}
+
+/// The open database. Cloning shares it.
+#[derive(Debug, Clone)]
+pub struct State(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    read: AnyPool,
+    write: AnyPool,
+    backend: Backend,
+    sealer: Sealer,
+    node: String,
+    wake: Notify,
+    _lock: Option<lock::Lock>,
+}
+
+/// A write transaction: nothing of it is there before `commit`.
+pub type Write = Transaction<'static, Any>;
+
+impl State {
+    /// The name of this node, under which per-node rows are kept.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        &self.0.node
+    }
+
+    /// Which database it is.
+    #[must_use]
+    pub fn backend(&self) -> Backend {
+        self.0.backend
+    }
+
+    /// Seals and opens private keys.
+    #[must_use]
+    pub fn sealer(&self) -> &Sealer {
+        &self.0.sealer
+    }
+
+    /// Wakes the loop: there may be work.
+    pub fn wake(&self) {
+        self.0.wake.notify_waiters();
+    }
+
+    /// Waits for `wake`. Register (create the future and `enable` it) before reading what is due.
+    pub fn woken(&self) -> Notified<'_> {
+        self.0.wake.notified()
+    }
+
+    /// Begins a write. On SQLite it takes the write lock at once, so that a later statement cannot fail for it.
+    ///
+    /// # Errors
+    /// Where the database does not answer.
+    pub async fn begin(&self) -> Result<Write> {
+        let statement = match self.0.backend {
+            Backend::Sqlite => "BEGIN IMMEDIATE",
+            Backend::Postgres => "BEGIN",
+        };
+        Ok(self.0.write.begin_with(statement).await?)
+    }
+
+    /// Asks the database something trivial.
+    ///
+    /// # Errors
+    /// Where it does not answer.
+    pub async fn ping(&self) -> Result<()> {
+        sqlx::query("SELECT 1").execute(self.reader()).await?;
+        Ok(())
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.0.read.close().await;
+        self.0.write.close().await;
+    }
+
+    fn reader(&self) -> &AnyPool {
+        &self.0.read
+    }
+
+    fn writer(&self) -> &AnyPool {
+        &self.0.write
+    }
+}
+
+/// A new id: UUIDv7, so that ids sort by time.
+#[must_use]
+pub fn new_id() -> String {
+    uuid::Uuid::now_v7().to_string()
+}

@@ -1,0 +1,355 @@
+//! Certificates: where each stands, and when to look again.
+
+use std::time::Duration;
+
+use sqlx::any::AnyRow;
+
+use super::row::{count, integer, optional_text, optional_time, parsed, text, time};
+use super::{Result, State, Write};
+use crate::clock::Timestamp;
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)* }
+
+        impl $name {
+            /// As the database and people write it.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+
+            /// From that word.
+            #[must_use]
+            pub fn parse(word: &str) -> Option<Self> {
+                match word { $($word => Some(Self::$variant),)* _ => None }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str(self.as_str())
+            }
+        }
+    };
+}
+pub(super) use words;
+
+words! {
+    /// How far a certificate has come.
+    CertificateState {
+        /// Nothing was done yet.
+        Pending = "pending",
+        /// It waits for somebody: a CNAME to be published, a time to come.
+        Waiting = "waiting",
+        /// An order is on its way.
+        Ordering = "ordering",
+        /// There is a certificate, and not every store has it.
+        Issued = "issued",
+        /// Every store has it, and not every consumer was told.
+        Stored = "stored",
+        /// Every consumer was told.
+        Deployed = "deployed",
+        /// It was seen to be served wherever `verify` says.
+        Served = "served",
+        /// It was taken out of the config.
+        Retired = "retired",
+        /// The current version is revoked and is not to be replaced.
+        Revoked = "revoked",
+    }
+}
+
+/// One certificate.
+#[derive(Debug, Clone)]
+pub struct CertificateRow {
+    /// Its name.
+    pub name: String,
+    /// The fingerprint of what the config wanted when it was last looked at.
+    pub definition: String,
+    /// How far it has come.
+    pub state: CertificateState,
+    /// What is wrong, in words.
+    pub problem: Option<String>,
+    /// Why the last action was taken: a `planner::Reason` in JSON.
+    pub reason: Option<String>,
+    /// When that was.
+    pub decided_at: Option<Timestamp>,
+    /// When there may be something to do.
+    pub look_again_at: Timestamp,
+    /// The stores were searched for something to adopt.
+    pub inspected: bool,
+    /// Failed orders in a row.
+    pub failures: u32,
+    /// No new order before this.
+    pub retry_at: Timestamp,
+    /// What the last failure said.
+    pub last_error: Option<String>,
+    /// When that was.
+    pub last_error_at: Option<Timestamp>,
+    /// The current version.
+    pub version_id: Option<String>,
+    /// When the current version expires.
+    pub not_after: Option<Timestamp>,
+    /// When it first stood in the config.
+    pub created_at: Timestamp,
+    /// When it was taken out of the config.
+    pub retired_at: Option<Timestamp>,
+}
+
+impl CertificateRow {
+    fn read(row: &AnyRow) -> Result<Self> {
+        Ok(Self {
+            name: text(row, "name")?,
+            definition: text(row, "definition")?,
+            state: parsed(row, "certificate", "state", CertificateState::parse)?,
+            problem: optional_text(row, "problem")?,
+            reason: optional_text(row, "reason")?,
+            decided_at: optional_time(row, "decided_at")?,
+            look_again_at: time(row, "look_again_at")?,
+            inspected: integer(row, "inspected")? != 0,
+            failures: count(row, "failures")?,
+            retry_at: time(row, "retry_at")?,
+            last_error: optional_text(row, "last_error")?,
+            last_error_at: optional_time(row, "last_error_at")?,
+            version_id: optional_text(row, "version_id")?,
+            not_after: optional_time(row, "not_after")?,
+            created_at: time(row, "created_at")?,
+            retired_at: optional_time(row, "retired_at")?,
+        })
+    }
+}
+
+/// What the worker found out about a certificate that it has done with for now.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// How far it has come.
+    pub state: CertificateState,
+    /// What is wrong, in words.
+    pub problem: Option<String>,
+    /// When there may be something to do.
+    pub look_again_at: Timestamp,
+}
+
+/// How many certificates there are, by what `/health` and `/metrics` tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Not retired.
+    pub managed: u32,
+    /// With a problem.
+    pub troubled: u32,
+    /// Without a certificate in force.
+    pub without: u32,
+    /// Whose last attempts to order failed.
+    pub failing: u32,
+}
+
+impl State {
+    /// The certificate of that name.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn certificate(&self, name: &str) -> Result<Option<CertificateRow>> {
+        let found =
+            sqlx::query("SELECT * FROM certificate WHERE name = $1").bind(name).fetch_optional(self.reader()).await?;
+        found.as_ref().map(CertificateRow::read).transpose()
+    }
+
+    /// Certificates after `after`, by name, `limit` at the most.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn certificates(&self, after: &str, limit: u32) -> Result<Vec<CertificateRow>> {
+        let rows = sqlx::query("SELECT * FROM certificate WHERE name > $1 ORDER BY name LIMIT $2")
+            .bind(after)
+            .bind(i64::from(limit))
+            .fetch_all(self.reader())
+            .await?;
+        rows.iter().map(CertificateRow::read).collect()
+    }
+
+    /// The names, definitions and retirement of all certificates: what a new config is held against.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn definitions(&self) -> Result<Vec<(String, String, bool)>> {
+        let rows = sqlx::query("SELECT name, definition, retired_at FROM certificate").fetch_all(self.reader()).await?;
+        rows.iter()
+            .map(|row| Ok((text(row, "name")?, text(row, "definition")?, optional_time(row, "retired_at")?.is_some())))
+            .collect()
+    }
+
+    /// The names that are due, soonest expiry first; those that have no certificate yet come first of all.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<String>> {
+        let names = sqlx::query_scalar(
+            "SELECT name FROM certificate WHERE look_again_at <= $1 ORDER BY COALESCE(not_after, 0), name LIMIT $2",
+        )
+        .bind(now.millis())
+        .bind(i64::from(limit))
+        .fetch_all(self.reader())
+        .await?;
+        Ok(names)
+    }
+
+    /// When the first certificate that is not due yet becomes due.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>> {
+        let next: Option<i64> = sqlx::query_scalar(
+            "SELECT look_again_at FROM certificate WHERE look_again_at > $1 ORDER BY look_again_at LIMIT 1",
+        )
+        .bind(now.millis())
+        .fetch_optional(self.reader())
+        .await?;
+        Ok(next.map(Timestamp::from_millis))
+    }
+
+    /// Numbers for `/health` and `/metrics`.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn tally(&self, now: Timestamp) -> Result<Tally> {
+        let row = sqlx::query(
+            "SELECT COUNT(*) AS managed, COUNT(problem) AS troubled, \
+             COALESCE(SUM(CASE WHEN COALESCE(not_after, 0) <= $1 THEN 1 ELSE 0 END), 0) AS without, \
+             COALESCE(SUM(CASE WHEN failures > 0 THEN 1 ELSE 0 END), 0) AS failing \
+             FROM certificate WHERE retired_at IS NULL",
+        )
+        .bind(now.millis())
+        .fetch_one(self.reader())
+        .await?;
+        Ok(Tally {
+            managed: count(&row, "managed")?,
+            troubled: count(&row, "troubled")?,
+            without: count(&row, "without")?,
+            failing: count(&row, "failing")?,
+        })
+    }
+
+    /// Why the last action was taken, as JSON: written before the action.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn decided(&self, name: &str, reason: &str, now: Timestamp) -> Result<()> {
+        sqlx::query("UPDATE certificate SET reason = $2, decided_at = $3 WHERE name = $1")
+            .bind(name)
+            .bind(reason)
+            .bind(now.millis())
+            .execute(self.writer())
+            .await?;
+        Ok(())
+    }
+
+    /// Puts a certificate down until `look_again_at`.
+    ///
+    /// `looked_at` is the `look_again_at` that was read when it was taken up: where somebody has written another since
+    /// (a job, a reload), that one stays, and the certificate is due again at once.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn put_down(&self, name: &str, looked_at: Timestamp, standing: &Standing) -> Result<()> {
+        sqlx::query(
+            "UPDATE certificate SET state = $2, problem = $3, \
+             look_again_at = CASE WHEN look_again_at = $5 THEN $4 ELSE look_again_at END WHERE name = $1",
+        )
+        .bind(name)
+        .bind(standing.state.as_str())
+        .bind(standing.problem.as_deref())
+        .bind(standing.look_again_at.millis())
+        .bind(looked_at.millis())
+        .execute(self.writer())
+        .await?;
+        Ok(())
+    }
+
+    /// Makes a certificate due at once.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn look_now(&self, name: &str, now: Timestamp) -> Result<()> {
+        sqlx::query("UPDATE certificate SET look_again_at = $2 WHERE name = $1")
+            .bind(name)
+            .bind(now.millis())
+            .execute(self.writer())
+            .await?;
+        self.wake();
+        Ok(())
+    }
+
+    /// The stores were searched for something to adopt.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn inspected(&self, name: &str) -> Result<()> {
+        sqlx::query("UPDATE certificate SET inspected = 1 WHERE name = $1").bind(name).execute(self.writer()).await?;
+        Ok(())
+    }
+
+    /// Forgets backoff: somebody has asked for an attempt now.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn forget_backoff(&self, name: &str) -> Result<()> {
+        sqlx::query("UPDATE certificate SET retry_at = 0 WHERE name = $1").bind(name).execute(self.writer()).await?;
+        Ok(())
+    }
+
+    /// A new certificate of the config, due at once; one that was retired goes on with the version that it has.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn enlist(&self, write: &mut Write, name: &str, definition: &str, now: Timestamp) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO certificate \
+             (name, definition, state, look_again_at, inspected, failures, retry_at, created_at) \
+             VALUES ($1, $2, 'pending', $3, 0, 0, 0, $3) \
+             ON CONFLICT (name) DO UPDATE SET definition = excluded.definition, look_again_at = excluded.look_again_at, \
+             retired_at = NULL, retry_at = 0",
+        )
+        .bind(name)
+        .bind(definition)
+        .bind(now.millis())
+        .execute(&mut **write)
+        .await?;
+        Ok(())
+    }
+
+    /// A certificate that is no longer in the config.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn retire(&self, write: &mut Write, name: &str, now: Timestamp) -> Result<()> {
+        sqlx::query("UPDATE certificate SET retired_at = $2, state = 'retired', look_again_at = $2 WHERE name = $1")
+            .bind(name)
+            .bind(now.millis())
+            .execute(&mut **write)
+            .await?;
+        Ok(())
+    }
+}
+
+/// A failed order is remembered on its certificate.
+pub(super) async fn note_failure(
+    write: &mut Write,
+    name: &str,
+    error: &str,
+    now: Timestamp,
+    wait: Duration,
+) -> Result<()> {
+    sqlx::query(
+        "UPDATE certificate SET failures = failures + 1, retry_at = $2, last_error = $3, last_error_at = $4 \
+         WHERE name = $1",
+    )
+    .bind(name)
+    .bind(now.plus(wait).millis())
+    .bind(error)
+    .bind(now.millis())
+    .execute(&mut **write)
+    .await?;
+    Ok(())
+}

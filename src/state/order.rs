@@ -1,0 +1,292 @@
+//! Orders: the row and its sealed key stand before the CA hears of it.
+
+use std::time::Duration;
+
+use sqlx::any::AnyRow;
+use zeroize::Zeroizing;
+
+use super::certificate::words;
+use super::row::{list, optional_text, optional_time, parsed, text, time, to_list};
+use super::{Result, State, Write};
+use crate::clock::Timestamp;
+use crate::secret::Column;
+
+words! {
+    /// How an order stands.
+    OrderState {
+        /// There is work to do on it.
+        Open = "open",
+        /// It became a version.
+        Done = "done",
+        /// It became nothing.
+        Failed = "failed",
+    }
+}
+
+/// One order.
+#[derive(Debug, Clone)]
+pub struct OrderRow {
+    /// UUIDv7.
+    pub id: String,
+    /// The certificate's name.
+    pub certificate: String,
+    /// The account or CA, as the config names it.
+    pub issuer: String,
+    /// Why it was made: a `planner::Reason` in JSON.
+    pub reason: String,
+    /// What it is for.
+    pub names: Vec<String>,
+    /// As the config writes it.
+    pub key_type: String,
+    key_sealed: String,
+    /// The profile that is asked for.
+    pub profile: Option<String>,
+    /// The ACME directory at which `url` is an order.
+    pub directory_url: Option<String>,
+    /// The order's URL at the CA (RFC 8555, section 7.4).
+    pub url: Option<String>,
+    /// PEM, leaf first: downloaded and checked.
+    pub chain: Option<String>,
+    /// How it stands.
+    pub state: OrderState,
+    /// No step before this.
+    pub next_step_at: Timestamp,
+    /// When the TXT values were first presented.
+    pub presented_at: Option<Timestamp>,
+    /// When it was decided on.
+    pub created_at: Timestamp,
+    /// When it was done or failed.
+    pub finished_at: Option<Timestamp>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// What the operator must do before it can go on.
+    pub waits_for: Option<String>,
+}
+
+/// What is needed to write an order down.
+#[derive(Debug)]
+pub struct NewOrder<'a> {
+    /// The certificate's name.
+    pub certificate: &'a str,
+    /// The account or CA.
+    pub issuer: &'a str,
+    /// A `planner::Reason` in JSON.
+    pub reason: &'a str,
+    /// What it is for.
+    pub names: Vec<String>,
+    /// As the config writes it.
+    pub key_type: &'a str,
+    /// PKCS#8 DER.
+    pub key: &'a [u8],
+    /// The profile that is asked for.
+    pub profile: Option<&'a str>,
+}
+
+impl OrderRow {
+    fn read(row: &AnyRow) -> Result<Self> {
+        Ok(Self {
+            id: text(row, "id")?,
+            certificate: text(row, "certificate")?,
+            issuer: text(row, "issuer")?,
+            reason: text(row, "reason")?,
+            names: list(row, "acme_order", "names")?,
+            key_type: text(row, "key_type")?,
+            key_sealed: text(row, "key_sealed")?,
+            profile: optional_text(row, "profile")?,
+            directory_url: optional_text(row, "directory_url")?,
+            url: optional_text(row, "url")?,
+            chain: optional_text(row, "chain")?,
+            state: parsed(row, "acme_order", "state", OrderState::parse)?,
+            next_step_at: time(row, "next_step_at")?,
+            presented_at: optional_time(row, "presented_at")?,
+            created_at: time(row, "created_at")?,
+            finished_at: optional_time(row, "finished_at")?,
+            error: optional_text(row, "error")?,
+            waits_for: optional_text(row, "waits_for")?,
+        })
+    }
+
+    /// The private key, PKCS#8 DER.
+    ///
+    /// # Errors
+    /// Where the sealed key does not open.
+    pub fn key(&self, state: &State) -> Result<Zeroizing<Vec<u8>>> {
+        Ok(state.sealer().open(column(&self.id), &self.key_sealed)?)
+    }
+}
+
+fn column(id: &str) -> Column<'_> {
+    Column { table: "acme_order", row: id, column: "key_sealed" }
+}
+
+impl State {
+    /// Writes an order down, open, its key sealed.
+    ///
+    /// # Errors
+    /// Where sealing or the database fails.
+    pub async fn add_order(&self, new: &NewOrder<'_>, now: Timestamp) -> Result<String> {
+        let id = super::new_id();
+        let sealed = self.sealer().seal(column(&id), new.key)?;
+        sqlx::query(
+            "INSERT INTO acme_order (id, certificate, issuer, reason, names, key_type, key_sealed, profile, state, \
+             next_step_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'open', $9, $9)",
+        )
+        .bind(&id)
+        .bind(new.certificate)
+        .bind(new.issuer)
+        .bind(new.reason)
+        .bind(to_list(&new.names))
+        .bind(new.key_type)
+        .bind(sealed)
+        .bind(new.profile)
+        .bind(now.millis())
+        .execute(self.writer())
+        .await?;
+        Ok(id)
+    }
+
+    /// The certificate's open order: the newest, should there be several.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn open_order(&self, certificate: &str) -> Result<Option<OrderRow>> {
+        let found =
+            sqlx::query("SELECT * FROM acme_order WHERE certificate = $1 AND state = 'open' ORDER BY id DESC LIMIT 1")
+                .bind(certificate)
+                .fetch_optional(self.reader())
+                .await?;
+        found.as_ref().map(OrderRow::read).transpose()
+    }
+
+    /// The certificate's last orders, newest first.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn orders(&self, certificate: &str, limit: u32) -> Result<Vec<OrderRow>> {
+        let rows = sqlx::query("SELECT * FROM acme_order WHERE certificate = $1 ORDER BY id DESC LIMIT $2")
+            .bind(certificate)
+            .bind(i64::from(limit))
+            .fetch_all(self.reader())
+            .await?;
+        rows.iter().map(OrderRow::read).collect()
+    }
+
+    /// The CA has made the order.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn order_made(&self, id: &str, directory_url: &str, url: &str, profile: Option<&str>) -> Result<()> {
+        sqlx::query("UPDATE acme_order SET directory_url = $2, url = $3, profile = $4 WHERE id = $1")
+            .bind(id)
+            .bind(directory_url)
+            .bind(url)
+            .bind(profile)
+            .execute(self.writer())
+            .await?;
+        Ok(())
+    }
+
+    /// The TXT values are presented; the first time counts.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn order_presented(&self, id: &str, now: Timestamp) -> Result<()> {
+        sqlx::query("UPDATE acme_order SET presented_at = COALESCE(presented_at, $2) WHERE id = $1")
+            .bind(id)
+            .bind(now.millis())
+            .execute(self.writer())
+            .await?;
+        Ok(())
+    }
+
+    /// The order goes well and is put down until `next_step_at`.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn order_waits(&self, id: &str, next_step_at: Timestamp) -> Result<()> {
+        sqlx::query("UPDATE acme_order SET next_step_at = $2, waits_for = NULL WHERE id = $1")
+            .bind(id)
+            .bind(next_step_at.millis())
+            .execute(self.writer())
+            .await?;
+        Ok(())
+    }
+
+    /// The order met trouble, stays open and goes on after `wait`: one transaction with the certificate's failures.
+    /// `waits_for` says what the operator must do, where somebody must.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn order_troubled(
+        &self,
+        order: &OrderRow,
+        error: &str,
+        waits_for: Option<&str>,
+        now: Timestamp,
+        wait: Duration,
+    ) -> Result<()> {
+        let mut write = self.begin().await?;
+        sqlx::query("UPDATE acme_order SET next_step_at = $2, waits_for = $3 WHERE id = $1")
+            .bind(&order.id)
+            .bind(now.plus(wait).millis())
+            .bind(waits_for)
+            .execute(&mut *write)
+            .await?;
+        super::certificate::note_failure(&mut write, &order.certificate, error, now, wait).await?;
+        write.commit().await?;
+        Ok(())
+    }
+
+    /// The chain is downloaded and checked.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn order_issued(&self, id: &str, chain: &str) -> Result<()> {
+        sqlx::query("UPDATE acme_order SET chain = $2 WHERE id = $1")
+            .bind(id)
+            .bind(chain)
+            .execute(self.writer())
+            .await?;
+        Ok(())
+    }
+
+    /// The order became nothing: one transaction with the certificate's backoff.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn order_failed(&self, order: &OrderRow, error: &str, now: Timestamp, wait: Duration) -> Result<()> {
+        let mut write = self.begin().await?;
+        finish(&mut write, &order.id, "failed", Some(error), now).await?;
+        super::certificate::note_failure(&mut write, &order.certificate, error, now, wait).await?;
+        write.commit().await?;
+        Ok(())
+    }
+
+    /// The order is no longer wanted (the config changed, the CA forgot it): no failure, no backoff.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn order_abandoned(&self, id: &str, why: &str, now: Timestamp) -> Result<()> {
+        let mut write = self.begin().await?;
+        finish(&mut write, id, "failed", Some(why), now).await?;
+        write.commit().await?;
+        Ok(())
+    }
+}
+
+pub(super) async fn finish(
+    write: &mut Write,
+    id: &str,
+    state: &str,
+    error: Option<&str>,
+    now: Timestamp,
+) -> Result<()> {
+    sqlx::query("UPDATE acme_order SET state = $2, error = $3, finished_at = $4 WHERE id = $1")
+        .bind(id)
+        .bind(state)
+        .bind(error)
+        .bind(now.millis())
+        .execute(&mut **write)
+        .await?;
+    Ok(())
+}
