@@ -305,3 +305,30 @@ pub(super) async fn finish(
         .await?;
     Ok(())
 }
+
+#[cfg(test)]
+impl OrderRow {
+    /// An open order for tests that look at rows only: its key does not open.
+    pub(crate) fn sample(names: &[&str], now: Timestamp) -> Self {
+        Self {
+            id: "order".into(),
+            certificate: "a".into(),
+            issuer: "ca".into(),
+            reason: String::new(),
+            names: names.iter().map(ToString::to_string).collect(),
+            key_type: "ecdsa-p256".into(),
+            key_sealed: String::new(),
+            profile: None,
+            directory_url: None,
+            url: None,
+            chain: None,
+            state: OrderState::Open,
+            next_step_at: now,
+            presented_at: None,
+            created_at: now,
+            finished_at: None,
+            error: None,
+            waits_for: None,
+        }
+    }
+}
