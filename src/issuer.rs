@@ -8,9 +8,11 @@ use crate::state::{OrderRow, VersionRow};
 
 pub mod acme;
 pub mod error;
+pub mod private;
 
 pub use acme::{Acme, AcmeSettings};
 pub use error::IssuerError;
+pub use private::Private;
 
 /// An authority that certifies names.
 #[async_trait]
