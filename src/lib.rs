@@ -8,6 +8,7 @@ pub mod planner;
 pub mod config;
 pub mod state;
 
+pub mod pki;
 pub mod secret;
 
 pub mod clock;

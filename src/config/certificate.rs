@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::identifier::{DnsName, Identifier};
 
+pub use crate::pki::key::KeyType;
+
 /// A certificate as the config wants it, defaults merged in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
@@ -30,49 +32,6 @@ pub struct Certificate {
     pub deploy: Vec<DeployCommand>,
     /// Addresses where the certificate must be served.
     pub verify: Vec<Verify>,
-}
-
-/// The algorithm of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum KeyType {
-    /// `ecdsa-p256`.
-    #[default]
-    EcdsaP256,
-    /// `ecdsa-p384`.
-    EcdsaP384,
-    /// `rsa-2048`.
-    Rsa2048,
-    /// `rsa-3072`.
-    Rsa3072,
-    /// `rsa-4096`.
-    Rsa4096,
-    /// `ed25519`: private CAs only.
-    Ed25519,
-}
-
-impl KeyType {
-    /// Every algorithm, in the order in which people are told of them.
-    pub const ALL: [Self; 6] =
-        [Self::EcdsaP256, Self::EcdsaP384, Self::Rsa2048, Self::Rsa3072, Self::Rsa4096, Self::Ed25519];
-
-    /// As the config writes it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::EcdsaP256 => "ecdsa-p256",
-            Self::EcdsaP384 => "ecdsa-p384",
-            Self::Rsa2048 => "rsa-2048",
-            Self::Rsa3072 => "rsa-3072",
-            Self::Rsa4096 => "rsa-4096",
-            Self::Ed25519 => "ed25519",
-        }
-    }
-
-    /// From the config's word.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|key| key.as_str() == word)
-    }
 }
 
 /// The profile asked of the CA.
