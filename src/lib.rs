@@ -3,6 +3,8 @@
 
 pub mod issuer;
 
+pub mod deploy;
+
 pub mod planner;
 
 pub mod config;
