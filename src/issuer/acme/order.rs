@@ -85,6 +85,7 @@ impl Acme {
                 return Err(gone.unwrap_or_else(|| obstacle.into_error(self.name())));
             }
         };
+        session.client.permitted(live.url()).map_err(|obstacle| obstacle.into_error(self.name()))?;
         crash::point(Point::OrderMade);
         self.state.order_made(&order.id, self.directory_url(), live.url(), profile).await?;
         crash::point(Point::OrderUrlWritten);
