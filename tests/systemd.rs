@@ -137,5 +137,5 @@ fn analyze(arguments: &[&str], unit: &Path) -> Output {
 }
 
 fn said(output: &Output) -> String {
-    [&output.stdout[..], &output.stderr].concat().iter().map(|&byte| char::from(byte)).collect()
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
 }
