@@ -1,8 +1,18 @@
 //! `[certificate.NAME]` and `[defaults]`.
 
+mod definition;
+mod read;
+mod served;
+mod settings;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub(super) use read::World;
+pub(super) use settings::Settings;
+
+use super::read::Value;
+use super::suggest;
 use crate::identifier::{DnsName, Identifier};
 
 /// A certificate as the config wants it, defaults merged in.
@@ -72,6 +82,16 @@ impl KeyType {
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|key| key.as_str() == word)
+    }
+
+    pub(super) fn read(value: &Value<'_>) -> Option<Self> {
+        let text = value.text()?;
+        let key = Self::parse(text);
+        if key.is_none() {
+            let help = suggest::instead(text, Self::ALL.map(Self::as_str));
+            value.refuse("is not an algorithm of keys", help);
+        }
+        key
     }
 }
 
