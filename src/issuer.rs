@@ -6,8 +6,10 @@ use crate::clock::Timestamp;
 use crate::config::Certificate;
 use crate::state::{OrderRow, VersionRow};
 
+pub mod acme;
 pub mod error;
 
+pub use acme::{Acme, AcmeSettings};
 pub use error::IssuerError;
 
 /// An authority that certifies names.

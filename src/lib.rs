@@ -3,11 +3,15 @@
 
 pub mod issuer;
 
+pub mod ca;
+pub mod dns01;
+
 pub mod planner;
 
 pub mod config;
 pub mod state;
 
+pub mod pki;
 pub mod secret;
 
 pub mod clock;

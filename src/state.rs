@@ -4,6 +4,7 @@
 //! beside the database refuses a second daemon.
 
 pub mod account;
+pub mod ca;
 pub mod certificate;
 pub mod delivery;
 pub mod deployment;
@@ -25,6 +26,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 pub use account::AccountRow;
+pub use ca::{CaCertificateRow, CaRow};
 pub use certificate::{CertificateRow, CertificateState};
 pub use delivery::DeliveryRow;
 pub use deployment::{DeploymentKind, DeploymentRow};

@@ -191,6 +191,29 @@ fn a_server_that_ends_at_once_shows_its_log() {
     assert!(error.contains("exit status: 3") && error.contains("no such zone"), "{error}");
 }
 
+#[test]
+fn a_server_that_runs_on_without_its_port_is_lost_at_once() {
+    let folder = Folder::new("nothing");
+    folder.write("log", "address in use, but before this one\n");
+    let mut shell = Command::new("/bin/sh");
+    let process = process::Process::spawn(shell.args(["-c", "echo address in use; exec sleep 600"]), &folder.log());
+    let error = process.hopeless_when(&["address in use"]).wait_until(|| false).expect_err("it is lost");
+    assert!(error.contains("cannot serve") && !error.contains("before this one"), "{error}");
+}
+
+#[test]
+fn bind_does_not_run_without_its_port() {
+    let mut bind = Bind::start(&["example.com"]);
+    let port = bind.address().port();
+    bind.stop();
+    let thief = std::net::TcpListener::bind(bind.address()).expect("the port is free again");
+    let again = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| bind.start_again()));
+    assert!(again.is_err(), "somebody else has the port");
+    drop(thief);
+    bind.start_again();
+    assert_eq!(bind.address().port(), port);
+}
+
 struct TlsFiles {
     folder: Folder,
     pair: Pair,

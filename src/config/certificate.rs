@@ -15,6 +15,8 @@ use super::read::Value;
 use super::suggest;
 use crate::identifier::{DnsName, Identifier};
 
+pub use crate::pki::key::KeyType;
+
 /// A certificate as the config wants it, defaults merged in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
@@ -42,59 +44,6 @@ pub struct Certificate {
     pub verify: Vec<Verify>,
 }
 
-/// The algorithm of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum KeyType {
-    /// `ecdsa-p256`.
-    #[default]
-    EcdsaP256,
-    /// `ecdsa-p384`.
-    EcdsaP384,
-    /// `rsa-2048`.
-    Rsa2048,
-    /// `rsa-3072`.
-    Rsa3072,
-    /// `rsa-4096`.
-    Rsa4096,
-    /// `ed25519`: private CAs only.
-    Ed25519,
-}
-
-impl KeyType {
-    /// Every algorithm, in the order in which people are told of them.
-    pub const ALL: [Self; 6] =
-        [Self::EcdsaP256, Self::EcdsaP384, Self::Rsa2048, Self::Rsa3072, Self::Rsa4096, Self::Ed25519];
-
-    /// As the config writes it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::EcdsaP256 => "ecdsa-p256",
-            Self::EcdsaP384 => "ecdsa-p384",
-            Self::Rsa2048 => "rsa-2048",
-            Self::Rsa3072 => "rsa-3072",
-            Self::Rsa4096 => "rsa-4096",
-            Self::Ed25519 => "ed25519",
-        }
-    }
-
-    /// From the config's word.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|key| key.as_str() == word)
-    }
-
-    pub(super) fn read(value: &Value<'_>) -> Option<Self> {
-        let text = value.text()?;
-        let key = Self::parse(text);
-        if key.is_none() {
-            let help = suggest::instead(text, Self::ALL.map(Self::as_str));
-            value.refuse("is not an algorithm of keys", help);
-        }
-        key
-    }
-}
-
 /// The profile asked of the CA.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Profile {
@@ -102,6 +51,16 @@ pub enum Profile {
     Preferred(String),
     /// `profile = { require = "x" }`.
     Required(String),
+}
+
+impl Profile {
+    /// The profile's name at the CA.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Preferred(name) | Self::Required(name) => name,
+        }
+    }
 }
 
 /// When to renew.

@@ -157,9 +157,10 @@ impl Bind {
     fn run(&mut self) -> Result<(), String> {
         let mut named = Command::new(programs::find("named"));
         named.current_dir(self.folder.path()).args(["-g", "-n", "1", "-c"]).arg(self.folder.file("named.conf"));
-        let mut process = Process::spawn(&mut named, &self.folder.log());
+        let process = Process::spawn(&mut named, &self.folder.log());
+        // When the port is another's, `named` runs on without it.
+        let mut process = process.hopeless_when(&["address in use", "interface ignored"]);
         let (address, id) = (self.address(), Some(self.folder.id()));
-        // When the port is another's, `named` runs on without it: only its own name proves that it listens.
         process.wait_until(|| dig::identity(address, true) == id && dig::identity(address, false) == id)?;
         self.process = Some(process);
         Ok(())

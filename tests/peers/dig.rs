@@ -45,7 +45,10 @@ pub fn all_txt(server: SocketAddr, zone: &str) -> Vec<(String, String)> {
 /// The name that a server gives itself (`id.server`), over TCP or over UDP: tells whose server answers.
 pub fn identity(server: SocketAddr, tcp: bool) -> Option<String> {
     let transport = if tcp { "+tcp" } else { "+notcp" };
-    let output = programs::run(dig(server).args(["+short", transport, "-c", "CH", "-t", "TXT", "-q", "id.server"]), "");
+    let output = programs::run(
+        dig(server).args(["+short", "+time=1", transport, "-c", "CH", "-t", "TXT", "-q", "id.server"]),
+        "",
+    );
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     printed.starts_with('"').then(|| characters(printed.trim_end()))
 }

@@ -18,7 +18,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub struct Process {
     child: Child,
     log: PathBuf,
+    log_start: usize,
     farewell: Signal,
+    hopeless: &'static [&'static str],
 }
 
 impl Process {
@@ -30,8 +32,9 @@ impl Process {
         let out = File::options().create(true).append(true).open(log).expect("the log can be opened");
         let err = out.try_clone().expect("a file can be cloned");
         command.stdin(Stdio::null()).stdout(out).stderr(err);
+        let log_start = std::fs::read(log).map_or(0, |before| before.len());
         let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
-        Process { child, log: log.to_owned(), farewell: Signal::TERM }
+        Process { child, log: log.to_owned(), log_start, farewell: Signal::TERM, hopeless: &[] }
     }
 
     /// Ends the server with this signal instead of SIGTERM.
@@ -40,7 +43,13 @@ impl Process {
         self
     }
 
-    /// Waits until `ready` says so; an error, with the log, when the process ends or the time is over before.
+    /// Takes the server for lost as soon as it logs one of these texts: some run on when their port is another's.
+    pub fn hopeless_when(mut self, texts: &'static [&'static str]) -> Self {
+        self.hopeless = texts;
+        self
+    }
+
+    /// Waits until `ready` says so; an error, with the log, when the process ends or is lost, or the time is over before.
     pub fn wait_until(&mut self, mut ready: impl FnMut() -> bool) -> Result<(), String> {
         let deadline = Instant::now() + START;
         loop {
@@ -52,16 +61,21 @@ impl Process {
             if answers {
                 return Ok(());
             }
+            let log = self.log();
+            if let Some(text) = self.hopeless.iter().find(|&&text| log.contains(text)) {
+                return Err(format!("it cannot serve (`{text}`); its log:\n{log}"));
+            }
             if Instant::now() > deadline {
-                return Err(format!("it gave no right answer in {START:?}; its log:\n{}", self.log()));
+                return Err(format!("it gave no right answer in {START:?}; its log:\n{log}"));
             }
             sleep(PAUSE);
         }
     }
 
-    /// Everything that the server has printed so far.
+    /// Everything that this process has printed so far; what earlier ones left in the same file is not among it.
     pub fn log(&self) -> String {
-        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+        let log = std::fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(log.get(self.log_start..).unwrap_or_default()).into_owned()
     }
 
     /// The process id.

@@ -6,13 +6,10 @@ use std::process::{Command, Output, Stdio};
 
 /// The folder that `tests/setup` fills: `RENEWD_PEERS`, or `peers` in cargo's target folder.
 pub fn folder() -> PathBuf {
-    if let Some(folder) = std::env::var_os("RENEWD_PEERS") {
-        return PathBuf::from(folder);
-    }
-    match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(target) => PathBuf::from(target).join("peers"),
-        None => workspace().join("target/peers"),
-    }
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    let folder = std::env::var_os("RENEWD_PEERS").map_or_else(|| target.join("peers"), PathBuf::from);
+    // Tests of the two packages run in different folders: relative paths are those of the workspace.
+    workspace().join(folder)
 }
 
 /// The path of a program: from the peers' folder, from `PATH`, or from where distributions put servers.

@@ -1,0 +1,14 @@
+//! Keys, requests, chains and serials: DER and PEM in, types out. Pure: no I/O and no clock; randomness for new keys
+//! and serials only.
+
+pub mod bundle;
+pub mod chain;
+pub mod csr;
+pub mod der;
+pub mod key;
+pub mod leaf;
+pub mod pem;
+pub mod serial;
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -1,0 +1,114 @@
+//! Key and chain in the formats that other programs want.
+
+use p12_keystore::{Certificate, KeyStore, KeyStoreEntry, PrivateKey as Pkcs8Key, PrivateKeyChain};
+use secrecy::{ExposeSecret as _, SecretString};
+use zeroize::Zeroizing;
+
+use super::chain::Chain;
+use super::der::{self, SEQUENCE, SET, context};
+use super::key::PrivateKey;
+
+/// Why there is no PKCS#12 file.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// The encoder refused the key or a certificate.
+    #[error("the PKCS#12 file could not be made")]
+    Pkcs12(#[source] p12_keystore::error::Error),
+}
+
+/// The chain as PKCS#7 (RFC 2315) in DER: a SignedData that signs nothing and carries the certificates, leaf first.
+#[must_use]
+pub fn p7b(chain: &Chain) -> Vec<u8> {
+    const SIGNED_DATA: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
+    const DATA: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01];
+    const VERSION_1: &[u8] = &[0x02, 0x01, 0x01];
+    let certificates: Vec<_> = chain.ders().iter().map(Vec::as_slice).collect();
+    let signed_data = der::value(
+        SEQUENCE,
+        &[
+            VERSION_1,
+            &der::value(SET, &[]), // no digest algorithms
+            &der::value(SEQUENCE, &[DATA]),
+            // Not sorted as DER wants a SET OF: readers expect the leaf first, and no writer sorts.
+            &der::value(context(0), &certificates),
+            &der::value(SET, &[]), // no signers
+        ],
+    );
+    der::value(SEQUENCE, &[SIGNED_DATA, &der::value(context(0), &[&signed_data])])
+}
+
+/// Key and chain as PKCS#12 (RFC 7292) under a password: PBES2 with AES-256, SHA-256 in the MAC. `name` is what people
+/// are shown in a key store.
+///
+/// # Errors
+/// `BundleError::Pkcs12`.
+pub fn pfx(
+    key: &PrivateKey,
+    chain: &Chain,
+    name: &str,
+    password: &SecretString,
+) -> Result<Zeroizing<Vec<u8>>, BundleError> {
+    let private_key = Pkcs8Key::from_der(&key.to_pkcs8_der()).map_err(BundleError::Pkcs12)?;
+    let certificates = chain.ders().iter().map(|der| Certificate::from_der(der));
+    let certificates = certificates.collect::<Result<Vec<_>, _>>().map_err(BundleError::Pkcs12)?;
+    let local_key_id = chain.leaf().sha256.as_bytes();
+    let mut store = KeyStore::new();
+    let entry = PrivateKeyChain::new(local_key_id, private_key, certificates);
+    store.add_entry(name, KeyStoreEntry::PrivateKeyChain(entry));
+    store.writer(password.expose_secret()).write().map(Zeroizing::new).map_err(BundleError::Pkcs12)
+}
+
+/// The key and then the full chain in PEM, as haproxy and others want them in one file.
+#[must_use]
+pub fn combined(key: &PrivateKey, chain: &Chain) -> Zeroizing<String> {
+    let (key, chain) = (key.to_pkcs8_pem(), chain.fullchain_pem());
+    let mut text = Zeroizing::new(String::with_capacity(key.len() + chain.len()));
+    text.push_str(&key);
+    text.push_str(&chain);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::key::KeyType;
+    use crate::pki::testing::{Pki, openssl_output, openssl_text};
+
+    #[test]
+    fn openssl_reads_the_pkcs7() {
+        let chain = Pki::new(&["example.com"]).chain();
+        let text = openssl_text(&["pkcs7", "-inform", "DER", "-print_certs"], &p7b(&chain));
+        assert_eq!(Chain::from_pem(&text).unwrap(), chain);
+    }
+
+    #[test]
+    fn openssl_reads_the_pkcs12() {
+        for key_type in [KeyType::EcdsaP256, KeyType::Rsa2048, KeyType::Ed25519] {
+            let pki = Pki::with_key(&["example.com"], PrivateKey::generate(key_type).unwrap());
+            let file = pfx(&pki.key, &pki.chain(), "example.com", &SecretString::from("gehe1m")).unwrap();
+            let read = |what| openssl_text(&["pkcs12", "-passin", "pass:gehe1m", what, "-nodes"], &file);
+            assert_eq!(PrivateKey::from_pem(&read("-nocerts")).unwrap().to_pkcs8_der(), pki.key.to_pkcs8_der());
+            assert_eq!(Chain::from_pem(&read("-nokeys")).unwrap(), pki.chain());
+            assert!(read("-nocerts").contains("friendlyName: example.com"));
+        }
+    }
+
+    #[test]
+    fn the_pkcs12_is_encrypted_with_aes() {
+        let pki = Pki::new(&["example.com"]);
+        let file = pfx(&pki.key, &pki.chain(), "x", &SecretString::from("gehe1m")).unwrap();
+        let arguments = ["pkcs12", "-passin", "pass:gehe1m", "-info", "-noout"];
+        let said = String::from_utf8(openssl_output(&arguments, &file).stderr).unwrap();
+        assert_eq!(said.matches("PBES2, PBKDF2, AES-256-CBC").count(), 2, "{said}");
+        assert!(said.contains("MAC: sha256"), "{said}");
+        let secret = pki.key.to_pkcs8_der();
+        assert!(!file.windows(32).any(|part| secret.windows(32).any(|other| part == other)));
+    }
+
+    #[test]
+    fn the_combined_file_holds_key_and_chain() {
+        let pki = Pki::new(&["example.com"]);
+        let text = combined(&pki.key, &pki.chain());
+        assert_eq!(*text, format!("{}{}", *pki.key.to_pkcs8_pem(), pki.chain().fullchain_pem()));
+    }
+}

@@ -1,0 +1,271 @@
+//! Private CAs: keys, and what is to be signed, before it is signed.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use sqlx::any::AnyRow;
+use zeroize::Zeroizing;
+
+use super::row::{integer, optional_text, text, time, to_list};
+use super::{Result, State, StateError};
+use crate::clock::Timestamp;
+use crate::identifier::Identifier;
+use crate::secret::Column;
+
+/// A generation of a private CA: the root (0), or an issuing certificate.
+#[derive(Debug, Clone)]
+pub struct CaRow {
+    /// The CA's name in the config.
+    pub name: String,
+    /// 0 is the root.
+    pub generation: u32,
+    /// Lower-case hex.
+    pub serial: String,
+    key_sealed: String,
+    /// Not valid before.
+    pub not_before: Timestamp,
+    /// Not valid after.
+    pub not_after: Timestamp,
+    /// A TBSCertificate (RFC 5280, section 4.1) in DER.
+    pub to_be_signed: Vec<u8>,
+    /// The certificate in DER, once signed.
+    pub certificate: Option<Vec<u8>>,
+}
+
+/// What is needed to write a generation down.
+#[derive(Debug)]
+pub struct NewCa<'a> {
+    /// The CA's name in the config.
+    pub name: &'a str,
+    /// 0 is the root.
+    pub generation: u32,
+    /// Lower-case hex.
+    pub serial: String,
+    /// As the config writes it.
+    pub key_type: &'a str,
+    /// PKCS#8 DER.
+    pub key: &'a [u8],
+    /// Not valid before.
+    pub not_before: Timestamp,
+    /// Not valid after.
+    pub not_after: Timestamp,
+    /// In DER.
+    pub to_be_signed: &'a [u8],
+}
+
+/// A leaf of a private CA.
+#[derive(Debug, Clone)]
+pub struct CaCertificateRow {
+    /// The CA's name in the config.
+    pub ca: String,
+    /// Lower-case hex.
+    pub serial: String,
+    /// The generation that signs it.
+    pub generation: u32,
+    /// The order that it answers.
+    pub order_id: String,
+    /// In DER, until signed.
+    pub to_be_signed: Option<Vec<u8>>,
+    /// The certificate in DER, once signed.
+    pub certificate: Option<Vec<u8>>,
+}
+
+/// What is needed to write a leaf down before it is signed.
+#[derive(Debug)]
+pub struct NewCaCertificate<'a> {
+    /// The CA's name in the config.
+    pub ca: &'a str,
+    /// Lower-case hex.
+    pub serial: String,
+    /// The generation that signs it.
+    pub generation: u32,
+    /// The order that it answers.
+    pub order_id: &'a str,
+    /// What it vouches for.
+    pub names: &'a [Identifier],
+    /// Not valid before.
+    pub not_before: Timestamp,
+    /// Not valid after.
+    pub not_after: Timestamp,
+    /// In DER.
+    pub to_be_signed: &'a [u8],
+}
+
+impl CaRow {
+    fn read(row: &AnyRow) -> Result<Self> {
+        let name = text(row, "name")?;
+        Ok(Self {
+            generation: generation(row)?,
+            serial: text(row, "serial")?,
+            key_sealed: text(row, "key_sealed")?,
+            not_before: time(row, "not_before")?,
+            not_after: time(row, "not_after")?,
+            to_be_signed: decode("ca", &name, &text(row, "to_be_signed")?)?,
+            certificate: optional_der(row, "ca", &name, "certificate")?,
+            name,
+        })
+    }
+
+    /// The private key, PKCS#8 DER.
+    ///
+    /// # Errors
+    /// Where the sealed key does not open.
+    pub fn key(&self, state: &State) -> Result<Zeroizing<Vec<u8>>> {
+        let row = row_key(&self.name, self.generation);
+        Ok(state.sealer().open(column(&row), &self.key_sealed)?)
+    }
+}
+
+impl CaCertificateRow {
+    fn read(row: &AnyRow) -> Result<Self> {
+        let serial = text(row, "serial")?;
+        Ok(Self {
+            ca: text(row, "ca")?,
+            generation: generation(row)?,
+            order_id: text(row, "order_id")?,
+            to_be_signed: optional_der(row, "ca_certificate", &serial, "to_be_signed")?,
+            certificate: optional_der(row, "ca_certificate", &serial, "certificate")?,
+            serial,
+        })
+    }
+}
+
+fn generation(row: &AnyRow) -> Result<u32> {
+    Ok(u32::try_from(integer(row, "generation")?).unwrap_or(u32::MAX))
+}
+
+fn optional_der(row: &AnyRow, table: &'static str, key: &str, column: &str) -> Result<Option<Vec<u8>>> {
+    optional_text(row, column)?.map(|text| decode(table, key, &text)).transpose()
+}
+
+fn decode(table: &'static str, row: &str, base64: &str) -> Result<Vec<u8>> {
+    let damaged = |_| StateError::Damaged { table, row: row.to_owned(), what: "it is no base64".to_owned() };
+    BASE64.decode(base64).map_err(damaged)
+}
+
+fn row_key(name: &str, generation: u32) -> String {
+    format!("{name} {generation}")
+}
+
+fn column(row: &str) -> Column<'_> {
+    Column { table: "ca", row, column: "key_sealed" }
+}
+
+impl State {
+    /// One generation of a CA.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn ca(&self, name: &str, generation: u32) -> Result<Option<CaRow>> {
+        let found = sqlx::query("SELECT * FROM ca WHERE name = $1 AND generation = $2")
+            .bind(name)
+            .bind(i64::from(generation))
+            .fetch_optional(self.reader())
+            .await?;
+        found.as_ref().map(CaRow::read).transpose()
+    }
+
+    /// The newest issuing generation of a CA; `None` where it has none yet.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn newest_ca(&self, name: &str) -> Result<Option<CaRow>> {
+        let found = sqlx::query("SELECT * FROM ca WHERE name = $1 AND generation > 0 ORDER BY generation DESC LIMIT 1")
+            .bind(name)
+            .fetch_optional(self.reader())
+            .await?;
+        found.as_ref().map(CaRow::read).transpose()
+    }
+
+    /// Writes a generation down before it is signed. Where there is one already, that one stays.
+    ///
+    /// # Errors
+    /// Where sealing or the database fails.
+    pub async fn add_ca(&self, new: &NewCa<'_>, now: Timestamp) -> Result<()> {
+        let row = row_key(new.name, new.generation);
+        let sealed = self.sealer().seal(column(&row), new.key)?;
+        sqlx::query(
+            "INSERT INTO ca (name, generation, serial, key_type, key_sealed, not_before, not_after, to_be_signed, \
+             created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (name, generation) DO NOTHING",
+        )
+        .bind(new.name)
+        .bind(i64::from(new.generation))
+        .bind(&new.serial)
+        .bind(new.key_type)
+        .bind(sealed)
+        .bind(new.not_before.millis())
+        .bind(new.not_after.millis())
+        .bind(BASE64.encode(new.to_be_signed))
+        .bind(now.millis())
+        .execute(self.writer())
+        .await?;
+        Ok(())
+    }
+
+    /// A generation is signed. Where it was signed already, that signature stays.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn ca_signed(&self, name: &str, generation: u32, certificate: &[u8]) -> Result<()> {
+        sqlx::query("UPDATE ca SET certificate = $3 WHERE name = $1 AND generation = $2 AND certificate IS NULL")
+            .bind(name)
+            .bind(i64::from(generation))
+            .bind(BASE64.encode(certificate))
+            .execute(self.writer())
+            .await?;
+        Ok(())
+    }
+
+    /// The leaf that answers an order.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn ca_certificate_of(&self, ca: &str, order_id: &str) -> Result<Option<CaCertificateRow>> {
+        let found = sqlx::query("SELECT * FROM ca_certificate WHERE ca = $1 AND order_id = $2")
+            .bind(ca)
+            .bind(order_id)
+            .fetch_optional(self.reader())
+            .await?;
+        found.as_ref().map(CaCertificateRow::read).transpose()
+    }
+
+    /// Writes a leaf down before it is signed. Where the order has one already, that one stays.
+    ///
+    /// # Errors
+    /// Where the database fails, or the CA has used the serial before.
+    pub async fn add_ca_certificate(&self, new: &NewCaCertificate<'_>, now: Timestamp) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO ca_certificate (ca, serial, generation, order_id, names, not_before, not_after, \
+             to_be_signed, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+             ON CONFLICT (ca, order_id) DO NOTHING",
+        )
+        .bind(new.ca)
+        .bind(&new.serial)
+        .bind(i64::from(new.generation))
+        .bind(new.order_id)
+        .bind(to_list(new.names))
+        .bind(new.not_before.millis())
+        .bind(new.not_after.millis())
+        .bind(BASE64.encode(new.to_be_signed))
+        .bind(now.millis())
+        .execute(self.writer())
+        .await?;
+        Ok(())
+    }
+
+    /// A leaf is signed. Where it was signed already, that signature stays.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn ca_certificate_signed(&self, ca: &str, serial: &str, certificate: &[u8]) -> Result<()> {
+        sqlx::query(
+            "UPDATE ca_certificate SET certificate = $3, to_be_signed = NULL \
+             WHERE ca = $1 AND serial = $2 AND certificate IS NULL",
+        )
+        .bind(ca)
+        .bind(serial)
+        .bind(BASE64.encode(certificate))
+        .execute(self.writer())
+        .await?;
+        Ok(())
+    }
+}
