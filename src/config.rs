@@ -9,6 +9,20 @@ pub mod resolver;
 pub mod state;
 pub mod store;
 
+pub mod duration;
+pub mod load;
+pub mod report;
+
+mod gather;
+mod include;
+mod network;
+mod problems;
+mod read;
+mod secrets;
+mod source;
+mod suggest;
+mod window;
+
 use std::collections::BTreeMap;
 
 pub use account::Account;
@@ -16,6 +30,8 @@ pub use ca::Ca;
 pub use certificate::{Certificate, DeployCommand, KeyType, Profile, RenewPolicy, StartTls, Verify, Window};
 pub use dns::{DnsInstance, DnsKind, Propagation};
 pub use http::{Http, Listen};
+pub use load::{Loaded, load};
+pub use report::{ConfigError, Note, Report};
 pub use resolver::Resolver;
 pub use state::{Database, StateSettings};
 pub use store::{DirectoryStore, Store, StoreKind};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::certificate::KeyType;
+use super::read::{Section, Value};
 
 /// A private CA. `subject`, `key` and the CA's own lifetimes take effect when a generation is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,4 +31,91 @@ pub struct Subject {
     pub organizational_unit: Option<String>,
     /// C, two letters.
     pub country: Option<String>,
+}
+
+const DAY: u64 = 86_400;
+
+/// Of the root, unless said: 20 years.
+const LIFETIME: Duration = Duration::from_secs(20 * 365 * DAY);
+
+/// Of issuing certificates, unless said: 10 years.
+const ISSUING_LIFETIME: Duration = Duration::from_secs(10 * 365 * DAY);
+
+/// Of leaves, unless said: 90 days.
+const LEAF_LIFETIME: Duration = Duration::from_secs(90 * DAY);
+
+/// RFC 5280's upper bound of names, in characters.
+const LONGEST_NAME: usize = 64;
+
+/// The same for the common name, to which ` Root` or a generation is added.
+const LONGEST_COMMON_NAME: usize = 58;
+
+impl Ca {
+    /// Reads `[ca.NAME]`.
+    pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
+        let subject = section.required("subject", "write `subject = { common_name = \"Example Internal CA\" }`");
+        let subject = subject.and_then(|value| Subject::read(value.section()?));
+        let key = section.value("key").and_then(|value| KeyType::read(&value)).unwrap_or_default();
+        let lifetime = read_lifetime(&mut section, "lifetime", LIFETIME, None);
+        let issuing = read_lifetime(&mut section, "issuing_lifetime", ISSUING_LIFETIME, Some(("lifetime", lifetime)));
+        let leaf = read_lifetime(&mut section, "leaf_lifetime", LEAF_LIFETIME, Some(("issuing_lifetime", issuing)));
+        section.finish();
+        Some(Self { subject: subject?, key, lifetime, issuing_lifetime: issuing, leaf_lifetime: leaf })
+    }
+}
+
+/// Reads a lifetime, which must not be longer than that of the certificate above.
+fn read_lifetime(
+    section: &mut Section<'_>,
+    key: &'static str,
+    default: Duration,
+    above: Option<(&str, Duration)>,
+) -> Duration {
+    let value = section.value(key);
+    let length = value.as_ref().and_then(Value::duration).unwrap_or(default);
+    if let Some((upper, _)) = above.filter(|(_, limit)| length > *limit) {
+        let message = format!("`{key}` must not be longer than `{upper}`: no certificate outlives its issuer");
+        match value {
+            Some(value) => value.refuse(message, format!("write a shorter one, or a longer `{upper}`")),
+            None => section.refuse(
+                format!("{message}; unless said it is {} days", default.as_secs() / DAY),
+                format!("write `{key} = \"…\"`"),
+            ),
+        }
+    }
+    length
+}
+
+impl Subject {
+    fn read(mut section: Section<'_>) -> Option<Self> {
+        let common_name = section.required("common_name", "write `common_name = \"Example Internal CA\"`");
+        let common_name = common_name.and_then(|value| read_name(&value, LONGEST_COMMON_NAME));
+        let organization = section.value("organization").and_then(|value| read_name(&value, LONGEST_NAME));
+        let unit = section.value("organizational_unit").and_then(|value| read_name(&value, LONGEST_NAME));
+        let country = section.value("country").and_then(|value| read_country(&value));
+        section.finish();
+        Some(Self { common_name: common_name?, organization, organizational_unit: unit, country })
+    }
+}
+
+fn read_name(value: &Value<'_>, longest: usize) -> Option<String> {
+    let text = value.text()?;
+    if text.chars().any(char::is_control) || text.trim() != text {
+        value.refuse("has control characters, or spaces around it", "");
+        return None;
+    }
+    if text.chars().count() > longest {
+        value.refuse(format!("is longer than {longest} characters"), "");
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn read_country(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        return Some(text.to_owned());
+    }
+    value.refuse("is not a country", "write two capital letters (ISO 3166), for instance \"DE\"");
+    None
 }

@@ -1,8 +1,18 @@
 //! `[certificate.NAME]` and `[defaults]`.
 
+mod definition;
+mod read;
+mod served;
+mod settings;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub(super) use read::World;
+pub(super) use settings::Settings;
+
+use super::read::Value;
+use super::suggest;
 use crate::identifier::{DnsName, Identifier};
 
 pub use crate::pki::key::KeyType;
@@ -32,6 +42,18 @@ pub struct Certificate {
     pub deploy: Vec<DeployCommand>,
     /// Addresses where the certificate must be served.
     pub verify: Vec<Verify>,
+}
+
+impl KeyType {
+    pub(super) fn read(value: &Value<'_>) -> Option<Self> {
+        let text = value.text()?;
+        let key = Self::parse(text);
+        if key.is_none() {
+            let help = suggest::instead(text, Self::ALL.map(Self::as_str));
+            value.refuse("is not an algorithm of keys", help);
+        }
+        key
+    }
 }
 
 /// The profile asked of the CA.

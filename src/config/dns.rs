@@ -1,5 +1,7 @@
 //! `[dns.NAME]` and `[dns.NAME.PROVIDER]`: access to a DNS host.
 
+mod read;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
