@@ -1,10 +1,14 @@
 //! The daemon: everything that is ours. The modules below stand in reading order; `docs/ARCHITECTURE.md` tells the
 //! rest.
 
+pub mod http;
+
 pub mod issuer;
 
 pub mod ca;
 pub mod dns01;
+
+pub mod report;
 
 pub mod planner;
 
