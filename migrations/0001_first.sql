@@ -103,7 +103,7 @@ CREATE TABLE txt (
     failures       BIGINT NOT NULL,
     retry_at       BIGINT NOT NULL,
     error          TEXT,
-    UNIQUE (order_id, name, value)
+    UNIQUE (order_id, instance, zone, name, value)
 );
 CREATE INDEX txt_owed ON txt (certificate, withdrawn_at);
 

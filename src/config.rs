@@ -21,7 +21,7 @@ mod read;
 mod secrets;
 mod source;
 mod suggest;
-mod window;
+pub mod window;
 
 use std::collections::BTreeMap;
 

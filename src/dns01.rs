@@ -19,7 +19,7 @@ mod zone;
 use std::fmt;
 use std::sync::Arc;
 
-use providers::dns::{DnsProvider, Registration, TxtRecord};
+use providers::dns::{Capabilities, DnsProvider, Registration, TxtRecord};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::config;
@@ -146,7 +146,12 @@ impl Dns01 {
         let location = &challenge.location;
         let instance = self.instance(&location.instance)?;
         let registration = self.registration_to_present(instance, challenge).await?;
-        self.values.claim(location, &challenge.value, instance.provider.capabilities().values_per_name)?;
+        let Capabilities { delete, values_per_name, .. } = instance.provider.capabilities();
+        let is_new = self.values.claim(location, &challenge.value, values_per_name)?;
+        if !is_new && !delete {
+            // Sent again, it would take a second place there and push out another value.
+            return Ok(());
+        }
         let _alone = self.alone(instance, location).await;
         let appended = instance.provider.append_txt(&record(location, &challenge.value), registration.as_ref()).await;
         appended.map_err(|source| {

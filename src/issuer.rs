@@ -6,9 +6,13 @@ use crate::clock::Timestamp;
 use crate::config::Certificate;
 use crate::state::{OrderRow, VersionRow};
 
+pub mod acme;
 pub mod error;
+pub mod private;
 
+pub use acme::{Acme, AcmeSettings};
 pub use error::IssuerError;
+pub use private::Private;
 
 /// An authority that certifies names.
 #[async_trait]

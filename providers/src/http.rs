@@ -210,7 +210,8 @@ fn target(headers: &HeaderMap) -> String {
 
 /// RFC 9110 section 10.2.3: seconds, or a date, which is compared with the answer's own `Date`, so that a clock that is
 /// off does no harm. At most a day.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+#[must_use]
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),

@@ -102,7 +102,7 @@ fn read_directory(value: &Value<'_>) -> Option<String> {
         let known = KNOWN.iter().find(|known| known.name == text);
         if known.is_none() {
             let help = suggest::instead(text, KNOWN.iter().map(|known| known.name));
-            value.refuse("is not the short name of a CA", format!("{help}, or a directory URL"));
+            value.refuse("is not the short name of a CA", format!("{help} A directory URL may stand here, too"));
         }
         return known.map(|known| known.url.to_owned());
     }

@@ -65,6 +65,16 @@ pub enum Profile {
     Required(String),
 }
 
+impl Profile {
+    /// The profile's name at the CA.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Preferred(name) | Self::Required(name) => name,
+        }
+    }
+}
+
 /// When to renew.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RenewPolicy {

@@ -83,7 +83,9 @@ impl Problems {
         let broken = broken_lines(&errors, sources);
         errors.retain(|error| stands(error, &broken, self.broken.get(), sources));
         errors.sort_by(|left, right| (left.place, &left.key).cmp(&(right.place, &right.key)));
-        errors.dedup_by(|right, left| left.place == right.place && left.message == right.message);
+        errors.dedup_by(|right, left| {
+            left.place == right.place && left.key == right.key && left.message == right.message
+        });
         let mut notes = self.notes.into_inner();
         notes.retain(|(place, _, _)| !broken.contains(&line(*place, sources)));
         notes.sort();

@@ -120,3 +120,19 @@ fn read_database_url(value: &Value<'_>) -> Option<String> {
     }
     value.text().map(str::to_owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_of_a_system_wide_config_is_below_var() {
+        for (config, directory) in [
+            ("/etc/renewd/config.toml", "/var/lib/renewd"),
+            ("/etcetera/config.toml", "/etcetera/renewd-state"),
+            ("/home/a/config.toml", "/home/a/renewd-state"),
+        ] {
+            assert_eq!(default_directory(Path::new(config)), Path::new(directory));
+        }
+    }
+}

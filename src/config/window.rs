@@ -14,7 +14,7 @@ const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 ///
 /// # Errors
 /// What is wrong, and what to write instead.
-pub(super) fn parse(text: &str) -> Result<Window, (String, String)> {
+pub fn parse(text: &str) -> Result<Window, (String, String)> {
     let mut words = text.split_whitespace();
     let (Some(days), Some(hours), zone, None) = (words.next(), words.next(), words.next(), words.next()) else {
         return Err(("is not a window".into(), FORM.into()));

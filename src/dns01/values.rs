@@ -10,16 +10,15 @@ use super::{Dns01Error, Location};
 pub(super) struct Values(Mutex<HashMap<Location, HashSet<String>>>);
 
 impl Values {
-    /// Takes a place for the value at its name; the same value takes one place only.
-    pub(super) fn claim(&self, location: &Location, value: &str, limit: Option<usize>) -> Result<(), Dns01Error> {
-        let Some(limit) = limit else { return Ok(()) };
+    /// Takes a place for the value at its name; the same value takes one place only. Says whether it is new there.
+    pub(super) fn claim(&self, location: &Location, value: &str, limit: Option<usize>) -> Result<bool, Dns01Error> {
+        let Some(limit) = limit else { return Ok(true) };
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let values = held.entry(location.clone()).or_default();
         if values.len() >= limit && !values.contains(value) {
             return Err(Dns01Error::TooManyValues { name: location.name.clone(), limit });
         }
-        values.insert(value.to_owned());
-        Ok(())
+        Ok(values.insert(value.to_owned()))
     }
 
     /// Gives the value's place back.
@@ -42,13 +41,13 @@ mod tests {
         let values = Values::default();
         let location =
             Location { instance: "main".into(), zone: "a.test".into(), name: "_acme-challenge.a.test".into() };
-        values.claim(&location, "one", Some(2)).unwrap();
-        values.claim(&location, "two", Some(2)).unwrap();
-        values.claim(&location, "two", Some(2)).unwrap();
+        assert!(values.claim(&location, "one", Some(2)).unwrap());
+        assert!(values.claim(&location, "two", Some(2)).unwrap());
+        assert!(!values.claim(&location, "two", Some(2)).unwrap());
         let refused = values.claim(&location, "three", Some(2)).unwrap_err();
         assert!(matches!(refused, Dns01Error::TooManyValues { limit: 2, .. }) && refused.is_temporary());
         values.release(&location, "one");
-        values.claim(&location, "three", Some(2)).unwrap();
+        assert!(values.claim(&location, "three", Some(2)).unwrap());
         values.release(&location, "two");
         values.release(&location, "three");
         assert!(values.0.lock().unwrap().is_empty());

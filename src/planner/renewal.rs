@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_window_delays_and_never_too_long() {
-        let nightly = window::parse("daily 02:00-03:00").unwrap();
+        let nightly = crate::config::window::parse("daily 02:00-03:00").unwrap();
         let policy = RenewPolicy { before: None, windows: vec![nightly] };
         let long = life(90 * DAY, 0);
         let due = long.due_at(&policy, START);

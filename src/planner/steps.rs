@@ -24,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What is served is looked at again this often.
 const VERIFY_AGAIN: Duration = Duration::from_secs(6 * 3600);
 
+/// A clock that was wrong is asked again after this.
+const CLOCK_AGAIN: Duration = Duration::from_secs(60);
+
 fn revoke(certificate: &Certificate<'_>, _: &mut Rest) -> Option<Action> {
     let job = certificate.jobs.iter().find(|job| job.kind == JobKind::Revoke)?;
     Some(Action::Revoke(job.clone()))
@@ -59,7 +62,15 @@ fn advance(certificate: &Certificate<'_>, rest: &mut Rest) -> Option<Action> {
     if let Some(why) = outdated(certificate) {
         return Some(Action::Abandon { why });
     }
-    (certificate.clock_trusted && rest.has_come(order.next_step_at)).then_some(Action::Advance)
+    (clock_is_right(certificate, rest) && rest.has_come(order.next_step_at)).then_some(Action::Advance)
+}
+
+/// By a clock that cannot be trusted nothing is ordered; it may be right again soon.
+fn clock_is_right(certificate: &Certificate<'_>, rest: &mut Rest) -> bool {
+    certificate.clock_trusted || {
+        rest.has_come(rest.now.plus(CLOCK_AGAIN));
+        false
+    }
 }
 
 /// Why the open order is not what the config wants.
@@ -150,7 +161,7 @@ fn settled(certificate: &Certificate<'_>) -> Option<Result<String, String>> {
 
 fn order(certificate: &Certificate<'_>, rest: &mut Rest) -> Option<Action> {
     let wanted = certificate.wanted?;
-    if certificate.order.is_some() || !certificate.clock_trusted {
+    if certificate.order.is_some() || !clock_is_right(certificate, rest) {
         return None;
     }
     let (reason, due_at) = asked_for(certificate)

@@ -235,12 +235,12 @@ impl State {
         })
     }
 
-    /// Why the last action was taken, as JSON: written before the action.
+    /// An order was decided on, for this reason (JSON).
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn decided(&self, name: &str, reason: &str, now: Timestamp) -> Result<()> {
-        sqlx::query("UPDATE certificate SET reason = $2, decided_at = $3 WHERE name = $1")
+        sqlx::query("UPDATE certificate SET state = 'ordering', reason = $2, decided_at = $3 WHERE name = $1")
             .bind(name)
             .bind(reason)
             .bind(now.millis())
@@ -276,11 +276,28 @@ impl State {
     /// # Errors
     /// Where the database fails.
     pub async fn look_now(&self, name: &str, now: Timestamp) -> Result<()> {
-        sqlx::query("UPDATE certificate SET look_again_at = $2 WHERE name = $1")
-            .bind(name)
-            .bind(now.millis())
-            .execute(self.writer())
-            .await?;
+        sqlx::query(LOOK_NOW).bind(name).bind(now.millis()).execute(self.writer()).await?;
+        self.wake();
+        Ok(())
+    }
+
+    /// What has a problem is tried again at once: the config changed in a way that may have mended it. What a CA has
+    /// put off stays put off.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn retry_troubled(&self, now: Timestamp) -> Result<()> {
+        let mut write = self.begin().await?;
+        for statement in [
+            "UPDATE acme_order SET next_step_at = $1 WHERE state = 'open' AND waits_for IS NOT NULL",
+            "UPDATE delivery SET retry_at = 0 WHERE state = 'due' AND retry_at > $1",
+            "UPDATE deployment SET retry_at = 0 WHERE state = 'due' AND retry_at > $1",
+            "UPDATE txt SET retry_at = 0 WHERE withdrawn_at IS NULL AND retry_at > $1",
+            "UPDATE certificate SET look_again_at = $1 WHERE problem IS NOT NULL AND look_again_at > $1",
+        ] {
+            sqlx::query(statement).bind(now.millis()).execute(&mut *write).await?;
+        }
+        write.commit().await?;
         self.wake();
         Ok(())
     }
@@ -336,6 +353,10 @@ impl State {
         Ok(())
     }
 }
+
+/// Due at once; never by the value that whoever works on it has read, so that `put_down` notices.
+pub(super) const LOOK_NOW: &str =
+    "UPDATE certificate SET look_again_at = CASE WHEN look_again_at = $2 THEN $2 - 1 ELSE $2 END WHERE name = $1";
 
 /// A failed order is remembered on its certificate.
 pub(super) async fn note_failure(

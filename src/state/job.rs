@@ -108,11 +108,7 @@ impl State {
         .execute(&mut *write)
         .await?;
         if kind != JobKind::RotateKey {
-            sqlx::query("UPDATE certificate SET look_again_at = $2 WHERE name = $1")
-                .bind(subject)
-                .bind(now.millis())
-                .execute(&mut *write)
-                .await?;
+            sqlx::query(super::certificate::LOOK_NOW).bind(subject).bind(now.millis()).execute(&mut *write).await?;
         }
         write.commit().await?;
         self.wake();

@@ -158,6 +158,21 @@ impl State {
         found.as_ref().map(OrderRow::read).transpose()
     }
 
+    /// Other certificates that are about to have a new version: an open order that waits for nobody, or a delivery due.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn on_their_way(&self, but: &str) -> Result<Vec<String>> {
+        let names = sqlx::query_scalar(
+            "SELECT certificate FROM acme_order WHERE state = 'open' AND waits_for IS NULL AND certificate <> $1 \
+             UNION SELECT name FROM certificate WHERE state = 'pending' AND problem IS NULL AND name <> $1",
+        )
+        .bind(but)
+        .fetch_all(self.reader())
+        .await?;
+        Ok(names)
+    }
+
     /// The certificate's last orders, newest first.
     ///
     /// # Errors
@@ -304,4 +319,31 @@ pub(super) async fn finish(
         .execute(&mut **write)
         .await?;
     Ok(())
+}
+
+#[cfg(test)]
+impl OrderRow {
+    /// An open order for tests that look at rows only: its key does not open.
+    pub(crate) fn sample(names: &[&str], now: Timestamp) -> Self {
+        Self {
+            id: "order".into(),
+            certificate: "a".into(),
+            issuer: "ca".into(),
+            reason: String::new(),
+            names: names.iter().map(ToString::to_string).collect(),
+            key_type: "ecdsa-p256".into(),
+            key_sealed: String::new(),
+            profile: None,
+            directory_url: None,
+            url: None,
+            chain: None,
+            state: OrderState::Open,
+            next_step_at: now,
+            presented_at: None,
+            created_at: now,
+            finished_at: None,
+            error: None,
+            waits_for: None,
+        }
+    }
 }

@@ -73,7 +73,8 @@ impl TxtRow {
 }
 
 impl State {
-    /// Writes TXT values down, in one transaction, before they are presented. One that stands already stays.
+    /// Writes TXT values down, in one transaction, before they are presented. One that stands already stays, and is owed
+    /// a withdrawal again where it was withdrawn.
     ///
     /// # Errors
     /// Where the database fails.
@@ -83,7 +84,8 @@ impl State {
             sqlx::query(
                 "INSERT INTO txt (id, order_id, certificate, instance, zone, name, value, challenge_name, created_at, \
                  failures, retry_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0) \
-                 ON CONFLICT (order_id, name, value) DO NOTHING",
+                 ON CONFLICT (order_id, instance, zone, name, value) \
+                 DO UPDATE SET withdrawn_at = NULL, failures = 0, retry_at = 0, error = NULL",
             )
             .bind(super::new_id())
             .bind(txt.order_id)

@@ -256,3 +256,32 @@ async fn insert(
     .await?;
     Ok(())
 }
+
+#[cfg(test)]
+impl VersionRow {
+    /// A version for tests that look at rows only: its key does not open.
+    pub(crate) fn sample(names: &[&str], not_before: Timestamp, not_after: Timestamp) -> Self {
+        Self {
+            id: "version".into(),
+            certificate: "a".into(),
+            number: 1,
+            order_id: None,
+            issuer: "ca".into(),
+            directory_url: None,
+            order_url: None,
+            profile: None,
+            serial: "01".into(),
+            names: names.iter().map(ToString::to_string).collect(),
+            key_type: "ecdsa-p256".into(),
+            key_sealed: String::new(),
+            chain: String::new(),
+            not_before,
+            not_after,
+            jitter: 0,
+            created_at: not_before,
+            revoked_at: None,
+            revocation_reason: None,
+            not_replaced: false,
+        }
+    }
+}

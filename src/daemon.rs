@@ -1,0 +1,206 @@
+//! The composition root: config into parts, parts into tasks, and all of it to an end on SIGTERM. Owns every spawn.
+
+mod chores;
+mod files;
+mod parts;
+mod reconcile;
+mod reload;
+mod service;
+mod timekeeper;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::{error, info};
+
+use crate::clock::Clock;
+use crate::config::{self, Loaded};
+use crate::http::{App, Listeners, ReloadRequest, Status, serve_socket};
+use crate::scheduler::Scheduler;
+use crate::state::State;
+use crate::worker::Worker;
+use files::Files;
+use reload::Reloader;
+use service::Service;
+use timekeeper::Timekeeper;
+
+/// The exit code for a config that is refused (sysexits.h: `EX_CONFIG`): systemd does not restart for it.
+const CONFIG_REFUSED: u8 = 78;
+
+/// Runs the daemon until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Where it cannot start, or a part of it that everything else needs has ended.
+pub async fn run(path: PathBuf) -> anyhow::Result<ExitCode> {
+    let loaded = match config::load(&path) {
+        Ok(loaded) => loaded,
+        Err(report) => {
+            error!("the config is refused:\n{report}");
+            return Ok(ExitCode::from(CONFIG_REFUSED));
+        }
+    };
+    let daemon = Daemon::start(path, loaded).await?;
+    daemon.run_until_stopped().await
+}
+
+/// The running daemon.
+struct Daemon {
+    tasks: JoinSet<anyhow::Result<()>>,
+    reloader: Reloader,
+    requests: mpsc::Receiver<ReloadRequest>,
+    files: Files,
+    service: Service,
+    stop: watch::Sender<bool>,
+    state: State,
+}
+
+impl Daemon {
+    async fn start(path: PathBuf, loaded: Loaded) -> anyhow::Result<Self> {
+        for note in &loaded.notes {
+            info!("config: {note}");
+        }
+        let clock = Clock::system();
+        let config = Arc::new(loaded.config);
+        let state = State::open(&config.state).await?;
+        let status = Arc::new(Status::new(clock.now()));
+        let trusted = Arc::new(AtomicBool::new(true));
+        let timekeeper = Timekeeper {
+            state: state.clone(),
+            clock: clock.clone(),
+            trusted: Arc::clone(&trusted),
+            status: Arc::clone(&status),
+        };
+        timekeeper.look().await?;
+        reconcile::reconcile(&config, &state, clock.now()).await?;
+        let parts = Arc::new(ArcSwap::new(parts::build(Arc::clone(&config), &state, &clock, None)));
+        let worker = Worker::new(state.clone(), clock.clone(), Arc::clone(&parts), trusted);
+        let (reload, requests) = mpsc::channel(16);
+        let app = App {
+            config: Arc::new(ArcSwap::new(Arc::clone(&config))),
+            state: state.clone(),
+            clock: clock.clone(),
+            status: Arc::clone(&status),
+            reload,
+        };
+        let mut files = Files::new();
+        files.watch(&loaded.files);
+        let (stop, stopped) = watch::channel(false);
+        let service = Service::new(Arc::clone(&status), clock.clone());
+        let tasks = tasks(&app, worker, timekeeper, &stopped).await?;
+        let reloader = Reloader { path, parts, app };
+        info!(version = env!("CARGO_PKG_VERSION"), certificates = config.certificates.len(), "renewd is up");
+        Ok(Self { tasks, reloader, requests, files, service, stop, state })
+    }
+
+    async fn run_until_stopped(mut self) -> anyhow::Result<ExitCode> {
+        let mut signals = Signals::new()?;
+        self.service.ready();
+        let outcome = loop {
+            tokio::select! {
+                signal = signals.next() => match signal {
+                    Asked::Stop(name) => {
+                        info!("{name}: stopping");
+                        break Ok(ExitCode::SUCCESS);
+                    }
+                    Asked::Reload => drop(self.reloader.reload(&mut self.files, "SIGHUP").await),
+                },
+                () = self.files.changed() => drop(self.reloader.reload(&mut self.files, "the file changed").await),
+                Some(request) = self.requests.recv() => {
+                    let answer = self.reloader.reload(&mut self.files, "asked for").await;
+                    let _ = request.answer.send(answer);
+                }
+                () = self.service.watchdog() => {}
+                Some(ended) = self.tasks.join_next() => break Err(unexpected(ended)),
+            }
+        };
+        self.shut_down().await;
+        outcome
+    }
+
+    /// Ends everything in time: turns under way are waited for, connections are closed.
+    async fn shut_down(mut self) {
+        self.service.stopping();
+        let _ = self.stop.send(true);
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Ok(Err(failure)) = ended {
+                error!("{failure:#}");
+            }
+        }
+        self.state.close().await;
+        info!("stopped");
+    }
+}
+
+/// Everything that runs side by side.
+async fn tasks(
+    app: &App,
+    worker: Worker,
+    timekeeper: Timekeeper,
+    stopped: &watch::Receiver<bool>,
+) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
+    let mut tasks = JoinSet::new();
+    let socket = app.config.load().state.socket.clone();
+    let socket = serve_socket(app.clone(), &socket, stopped.clone()).context("the local socket cannot be opened")?;
+    tasks.spawn(async move { Ok(socket.await?) });
+    let mut listeners = Listeners::new(app.clone());
+    listeners.open().await;
+    let stop = stopped.clone();
+    tasks.spawn(async move {
+        listeners.run(stop).await;
+        Ok(())
+    });
+    let status = Arc::clone(&app.status);
+    let scheduler =
+        Scheduler::new(app.state.clone(), app.clock.clone(), worker.clone(), move |now| status.beat(now));
+    let stop = stopped.clone();
+    tasks.spawn(async move {
+        scheduler.run(stop).await;
+        Ok(())
+    });
+    tasks.spawn(chores::run(worker, app.state.clone(), timekeeper, stopped.clone()));
+    Ok(tasks)
+}
+
+fn unexpected(ended: Result<anyhow::Result<()>, tokio::task::JoinError>) -> anyhow::Error {
+    match ended {
+        Ok(Ok(())) => anyhow::anyhow!("a part of renewd has ended by itself"),
+        Ok(Err(failure)) => failure,
+        Err(panic) => anyhow::Error::new(panic).context("a part of renewd failed inside"),
+    }
+}
+
+enum Asked {
+    Stop(&'static str),
+    Reload,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Asked::Stop("SIGINT"),
+            _ = self.hangup.recv() => Asked::Reload,
+        }
+    }
+}

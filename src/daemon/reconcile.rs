@@ -1,0 +1,35 @@
+//! Holding a config against the state: certificates that are new, changed, back, or gone.
+
+use std::collections::HashMap;
+
+use tracing::info;
+
+use crate::clock::Timestamp;
+use crate::config::Config;
+use crate::state::{Result, State};
+
+/// Writes down, in one transaction, what the config changes. What changed is due at once.
+pub(super) async fn reconcile(config: &Config, state: &State, now: Timestamp) -> Result<()> {
+    let known: HashMap<String, (String, bool)> =
+        state.definitions().await?.into_iter().map(|(name, definition, retired)| (name, (definition, retired))).collect();
+    let mut write = state.begin().await?;
+    let mut changed = 0_usize;
+    for (name, certificate) in &config.certificates {
+        let definition = certificate.definition();
+        if known.get(name.as_str()).is_none_or(|(found, retired)| *retired || *found != definition) {
+            state.enlist(&mut write, name.as_str(), &definition, now).await?;
+            changed += 1;
+        }
+    }
+    let gone = known.iter().filter(|(name, (_, retired))| !retired && !config.certificates.contains_key(name.as_str()));
+    let gone: Vec<&String> = gone.map(|(name, _)| name).collect();
+    for name in &gone {
+        state.retire(&mut write, name, now).await?;
+    }
+    write.commit().await?;
+    if changed + gone.len() > 0 {
+        info!(certificates = config.certificates.len(), new_or_changed = changed, retired = gone.len(), "config applied");
+        state.wake();
+    }
+    Ok(())
+}

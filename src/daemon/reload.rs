@@ -1,0 +1,92 @@
+//! Reloading: a good file is applied at once, a bad one refused whole.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tracing::{error, info, warn};
+
+use super::files::Files;
+use super::{parts, reconcile};
+use crate::config::{self, Config, ConfigError, Loaded, Report};
+use crate::http::{App, ReloadAnswer, Reloaded};
+use crate::worker::Parts;
+
+/// Applies the edited config.
+pub(super) struct Reloader {
+    pub(super) path: PathBuf,
+    pub(super) parts: Arc<ArcSwap<Parts>>,
+    pub(super) app: App,
+}
+
+impl Reloader {
+    /// Reads the file and, where it is good, puts it in force. Work in progress goes on with the config it began with.
+    pub(super) async fn reload(&self, files: &mut Files, why: &str) -> ReloadAnswer {
+        let outcome = match config::load(&self.path) {
+            Ok(loaded) => {
+                files.watch(&loaded.files);
+                self.apply(loaded, why).await
+            }
+            Err(report) => {
+                if !report.files.is_empty() {
+                    files.watch(&report.files);
+                }
+                Err(report)
+            }
+        };
+        match &outcome {
+            Ok(_) => self.app.status.config_taken(self.app.clock.now()),
+            Err(report) => {
+                error!(reason = why, "the edited config is refused, the one before stays in force:\n{report}");
+                self.app.status.config_refused(report.clone(), self.app.clock.now());
+            }
+        }
+        outcome
+    }
+
+    async fn apply(&self, loaded: Loaded, why: &str) -> ReloadAnswer {
+        let before = self.parts.load_full();
+        let config = Arc::new(loaded.config);
+        let reloaded = Reloaded { certificates: config.certificates.len(), notes: loaded.notes };
+        if config == before.config {
+            return Ok(reloaded);
+        }
+        if config.state != before.config.state {
+            warn!("a changed [state] takes effect when renewd is started again");
+        }
+        let now = self.app.clock.now();
+        let built = parts::build(Arc::clone(&config), &self.app.state, &self.app.clock, Some(&before));
+        self.parts.store(built);
+        if let Err(failure) = reconcile::reconcile(&config, &self.app.state, now).await {
+            self.parts.store(before);
+            return Err(self.not_applied(&failure));
+        }
+        self.app.config.store(Arc::clone(&config));
+        if may_mend(&before.config, &config) && let Err(failure) = self.app.state.retry_troubled(now).await {
+            warn!("what has a problem is not tried at once: {}", providers::error::chain(&failure));
+        }
+        info!(reason = why, certificates = config.certificates.len(), "the edited config is in force");
+        Ok(reloaded)
+    }
+
+    fn not_applied(&self, failure: &dyn std::error::Error) -> Report {
+        let error = ConfigError {
+            file: self.path.clone(),
+            line: 0,
+            column: 0,
+            key: String::new(),
+            message: format!("it could not be applied: {failure}"),
+            help: Some("reload again when the database works".to_owned()),
+        };
+        Report { errors: vec![error], ..Report::default() }
+    }
+}
+
+/// Something changed that certificates with a problem may have waited for.
+fn may_mend(before: &Config, after: &Config) -> bool {
+    before.accounts != after.accounts
+        || before.cas != after.cas
+        || before.dns != after.dns
+        || before.stores != after.stores
+        || before.resolver != after.resolver
+}

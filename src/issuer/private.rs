@@ -1,0 +1,122 @@
+//! Our own CA as an issuer: an order is a leaf, signed at once.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use tokio::sync::OnceCell;
+
+use crate::ca::{Authority, CaError, LeafRequest};
+use crate::clock::Clock;
+use crate::config;
+use crate::crash::{self, Point};
+use crate::identifier::{Identifier, NameError};
+use crate::issuer::{Issuer, IssuerError, Progress, RevocationReason};
+use crate::pki::chain::Chain;
+use crate::pki::key::PrivateKey;
+use crate::state::{OrderRow, State, StateError, VersionRow};
+
+/// Leaves signed at the same time: there is nobody to be polite to.
+const PARALLEL_ORDERS: usize = 16;
+
+/// A private CA. It makes and reads nothing before its first use.
+pub struct Private {
+    name: String,
+    config: config::Ca,
+    state: State,
+    clock: Clock,
+    public_url: Option<String>,
+    authority: OnceCell<Authority>,
+}
+
+impl Private {
+    /// An issuer over `[ca.NAME]`. `public_url` is what leaves say about where the CA's own certificate can be fetched.
+    #[must_use]
+    pub fn new(name: String, config: config::Ca, state: State, clock: Clock, public_url: Option<String>) -> Self {
+        Self { name, config, state, clock, public_url, authority: OnceCell::new() }
+    }
+
+    /// The CA, made on first use and kept.
+    ///
+    /// # Errors
+    /// Where the CA cannot be opened or made; the next call tries again.
+    pub async fn authority(&self) -> Result<&Authority, IssuerError> {
+        let open = || async {
+            let public_url = self.public_url.as_deref();
+            Authority::open(&self.state, &self.name, &self.config, public_url, self.clock.now()).await
+        };
+        self.authority.get_or_try_init(open).await.map_err(|error| self.error(error))
+    }
+
+    async fn issue(&self, order: &OrderRow) -> Result<Chain, IssuerError> {
+        let key = order.key(&self.state)?;
+        let key = PrivateKey::from_pkcs8_der(&key).map_err(|error| damaged(order, &error))?;
+        let names: Result<Vec<_>, NameError> = order.names.iter().map(|name| Identifier::parse(name)).collect();
+        let names = names.map_err(|error| damaged(order, &error))?;
+        let spki = key.spki_der();
+        let request =
+            LeafRequest { order: &order.id, names: &names, spki_der: &spki, lifetime: self.config.leaf_lifetime };
+        let now = self.clock.now();
+        let chain = self.authority().await?.issue(&request, now).await.map_err(|error| self.error(error))?;
+        let unfit = |error| IssuerError::BadChain { detail: providers::error::chain(&error) };
+        chain.check(&spki, &names, now).map_err(unfit)?;
+        Ok(chain)
+    }
+
+    fn error(&self, error: CaError) -> IssuerError {
+        match error {
+            CaError::State(error) => error.into(),
+            other => IssuerError::Operator { what: format!("CA `{}`: {}", self.name, providers::error::chain(&other)) },
+        }
+    }
+}
+
+#[async_trait]
+impl Issuer for Private {
+    fn id(&self) -> &str {
+        &self.name
+    }
+
+    fn directory_url(&self) -> Option<&str> {
+        None
+    }
+
+    fn parallel_orders(&self) -> usize {
+        PARALLEL_ORDERS
+    }
+
+    async fn advance(&self, order: &OrderRow, _: &config::Certificate) -> Result<Progress, IssuerError> {
+        if order.chain.is_some() {
+            return Ok(Progress::Issued);
+        }
+        let chain = self.issue(order).await?;
+        crash::point(Point::Downloaded);
+        self.state.order_issued(&order.id, &chain.fullchain_pem()).await?;
+        crash::point(Point::ChainWritten);
+        Ok(Progress::Issued)
+    }
+
+    async fn revoke(&self, _: &VersionRow, _: RevocationReason) -> Result<(), IssuerError> {
+        let what = "cannot revoke yet: nobody would learn of it, since this CA publishes no CRL and answers no OCSP";
+        Err(IssuerError::Unsupported { issuer: self.name.clone(), what })
+    }
+
+    async fn rotate_key(&self) -> Result<(), IssuerError> {
+        let what = "is a private CA and has no account whose key could change";
+        Err(IssuerError::Unsupported { issuer: self.name.clone(), what })
+    }
+}
+
+impl fmt::Debug for Private {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Private")
+            .field("name", &self.name)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+fn damaged(order: &OrderRow, error: &(dyn std::error::Error + 'static)) -> IssuerError {
+    let what = providers::error::chain(error);
+    StateError::Damaged { table: "acme_order", row: order.id.clone(), what }.into()
+}

@@ -1,0 +1,205 @@
+//! Carries one certificate's actions out, and is the only caller of the hands below.
+
+mod adoption;
+mod bundle;
+mod comparison;
+mod consumers;
+mod delivery;
+mod jobs;
+mod order;
+mod reading;
+mod withdrawal;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use providers::stores::CertificateStore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::{debug, error};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::dns01::Dns01;
+use crate::issuer::Issuer;
+use crate::planner::{Action, Decision, decide};
+use crate::state::certificate::Standing;
+use crate::state::{CertificateState, State, StateError};
+use reading::Reading;
+
+/// More actions than this in one turn are a fault of ours: the certificate is put down, so that it harms no other.
+const MOST_ACTIONS: usize = 400;
+
+/// What the config was made into.
+#[derive(Debug)]
+pub struct Parts {
+    /// The config itself.
+    pub config: Arc<Config>,
+    /// Accounts and CAs, by name.
+    pub issuers: BTreeMap<String, Seats>,
+    /// Stores, by name.
+    pub stores: BTreeMap<String, Arc<dyn CertificateStore>>,
+    /// All DNS instances.
+    pub dns01: Arc<Dns01>,
+}
+
+/// An issuer, and as many seats as it works on orders at the same time.
+#[derive(Clone)]
+pub struct Seats {
+    /// The issuer.
+    pub issuer: Arc<dyn Issuer>,
+    seats: Arc<Semaphore>,
+}
+
+impl Seats {
+    /// As many seats as the issuer says.
+    #[must_use]
+    pub fn of(issuer: Arc<dyn Issuer>) -> Self {
+        let seats = Arc::new(Semaphore::new(issuer.parallel_orders()));
+        Self { issuer, seats }
+    }
+}
+
+impl std::fmt::Debug for Seats {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Seats({}, {} free)", self.issuer.id(), self.seats.available_permits())
+    }
+}
+
+/// What went wrong with the work itself: the certificate was not put down.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    /// The state failed.
+    #[error("the state failed")]
+    State(#[from] StateError),
+    /// A key or chain on record cannot be read.
+    #[error("what is on record for `{certificate}` cannot be read: {what}")]
+    Damaged {
+        /// The certificate.
+        certificate: String,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// Works on certificates, one turn at a time each.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    state: State,
+    clock: Clock,
+    parts: Arc<ArcSwap<Parts>>,
+    clock_trusted: Arc<AtomicBool>,
+    stamps: Arc<Mutex<HashMap<(String, String), String>>>,
+}
+
+impl Worker {
+    /// Works with these parts, which a reload may swap at any time; a turn goes on with those that it began with.
+    #[must_use]
+    pub fn new(state: State, clock: Clock, parts: Arc<ArcSwap<Parts>>, clock_trusted: Arc<AtomicBool>) -> Self {
+        Self { state, clock, parts, clock_trusted, stamps: Arc::default() }
+    }
+
+    /// Does what there is to do for one certificate, until it rests.
+    ///
+    /// # Errors
+    /// Where the state fails: nothing was lost, and the same turn can be taken again.
+    pub async fn work(&self, name: &str) -> Result<(), WorkError> {
+        let mut turn = Turn { worker: self, parts: self.parts.load_full(), seat: None };
+        for _ in 0..MOST_ACTIONS {
+            let Some(reading) = Reading::of(name, self, &turn.parts).await? else { return Ok(()) };
+            let now = self.clock.now();
+            let trusted = self.clock_trusted.load(Ordering::Relaxed);
+            let Decision { action, standing } = decide(&reading.certificate(trusted), now);
+            debug!(certificate = name, ?action, "decided");
+            if action == Action::Rest {
+                return Ok(self.state.put_down(name, reading.row.look_again_at, &standing).await?);
+            }
+            if turn.carry_out(action, &reading).await? == Turning::Rests {
+                return Ok(());
+            }
+        }
+        self.stop_running_in_circles(name).await
+    }
+
+    /// Puts a certificate aside whose turn panicked or never ended.
+    ///
+    /// # Errors
+    /// Where the state fails.
+    pub async fn put_aside(&self, name: &str, problem: &str) -> Result<(), WorkError> {
+        let Some(row) = self.state.certificate(name).await? else { return Ok(()) };
+        let look_again_at = self.clock.now().plus(Duration::from_secs(600));
+        let standing = Standing { state: row.state, problem: Some(problem.to_owned()), look_again_at };
+        Ok(self.state.put_down(name, row.look_again_at, &standing).await?)
+    }
+
+    async fn stop_running_in_circles(&self, name: &str) -> Result<(), WorkError> {
+        error!(certificate = name, "one turn took more than {MOST_ACTIONS} actions: put aside for ten minutes");
+        self.put_aside(name, "renewd ran in circles over it: please report this with the log").await
+    }
+}
+
+/// Whether a turn goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turning {
+    /// The certificate is looked at again at once.
+    GoesOn,
+    /// The certificate was put down already.
+    Rests,
+}
+
+/// One turn of one certificate.
+struct Turn<'a> {
+    worker: &'a Worker,
+    parts: Arc<Parts>,
+    /// Held from the first step of an order to the end of the turn.
+    seat: Option<OwnedSemaphorePermit>,
+}
+
+impl Turn<'_> {
+    async fn carry_out(&mut self, action: Action, reading: &Reading) -> Result<Turning, WorkError> {
+        match action {
+            Action::Rest => return Ok(Turning::Rests),
+            Action::Inspect => self.inspect(reading).await?,
+            Action::Order { issuer, reason } => self.order(reading, &issuer, &reason).await?,
+            Action::Advance => return self.advance(reading).await,
+            Action::Abandon { why } => self.abandon(reading, &why).await?,
+            Action::Deliver { store, node } => self.deliver(reading, &store, &node).await?,
+            Action::Command(command) => self.command(reading, &command).await?,
+            Action::Verify(place) => self.verify(reading, &place).await?,
+            Action::Withdraw(txts) => self.withdraw(&txts).await?,
+            Action::Revoke(job) => self.revoke(reading, &job).await?,
+            Action::Redeploy(job) => self.redeploy(reading, &job).await?,
+            Action::Begin(job) => self.begin(reading, &job).await?,
+            Action::Finish(job, outcome) => self.finish(&job, &outcome).await?,
+        }
+        Ok(Turning::GoesOn)
+    }
+
+    fn state(&self) -> &State {
+        &self.worker.state
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.worker.clock
+    }
+
+    /// Leaves the certificate until `wait` has passed, without a verdict.
+    async fn leave(&self, reading: &Reading, wait: Duration) -> Result<Turning, WorkError> {
+        let look_again_at = self.clock().now().plus(wait);
+        let standing =
+            Standing { state: CertificateState::Ordering, problem: reading.row.problem.clone(), look_again_at };
+        self.state().put_down(&reading.row.name, reading.row.look_again_at, &standing).await?;
+        Ok(Turning::Rests)
+    }
+}
+
+/// 0 to 999,999, thrown once for whatever is to be spread.
+fn dice() -> u32 {
+    let mut bytes = [0_u8; 4];
+    match aws_lc_rs::rand::fill(&mut bytes) {
+        Ok(()) => u32::from_be_bytes(bytes) % 1_000_000,
+        Err(_) => 500_000,
+    }
+}

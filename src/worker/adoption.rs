@@ -1,0 +1,127 @@
+//! An empty state beside a full store adopts what it finds, where it fits, instead of ordering everything anew.
+
+use providers::stores::{Bundle, BundleName, CertificateStore};
+use tracing::{info, warn};
+
+use super::reading::Reading;
+use super::{Turn, WorkError, dice};
+use crate::clock::Timestamp;
+use crate::config;
+use crate::pki::chain::Chain;
+use crate::pki::key::PrivateKey;
+use crate::state::version::NewVersion;
+
+/// A bundle that fits.
+struct Found {
+    chain: Chain,
+    key: PrivateKey,
+    issuer: String,
+    directory_url: Option<String>,
+    order_url: Option<String>,
+    profile: Option<String>,
+    number: u64,
+}
+
+impl Turn<'_> {
+    /// Searches the certificate's stores; whatever comes of it, it is not searched for again.
+    pub(super) async fn inspect(&self, reading: &Reading) -> Result<(), WorkError> {
+        let (Some(wanted), Some(name)) = (&reading.wanted, BundleName::parse(&reading.row.name)) else {
+            return Ok(self.state().inspected(&reading.row.name).await?);
+        };
+        for (store, node) in &reading.stores {
+            let Some(hand) = self.parts.stores.get(store) else { continue };
+            match self.look_into(hand.as_ref(), &name, wanted).await {
+                Ok(Some(found)) => {
+                    info!(certificate = %name, store, serial = %found.chain.leaf().serial, "adopted what the store has");
+                    self.adopt(reading, &found, (store, node)).await?;
+                    break;
+                }
+                Ok(None) => {}
+                Err(why) => warn!(certificate = %name, store, "what the store has is not adopted: {why}"),
+            }
+        }
+        Ok(self.state().inspected(&reading.row.name).await?)
+    }
+
+    async fn look_into(
+        &self,
+        store: &dyn CertificateStore,
+        name: &BundleName,
+        wanted: &config::Certificate,
+    ) -> Result<Option<Found>, String> {
+        let bundle = store.get(name).await.map_err(|error| providers::error::chain(&error))?;
+        let now = self.clock().now();
+        bundle.map(|bundle| self.fit(&bundle, wanted, now)).transpose()
+    }
+
+    /// Key, chain, names, remaining life and issuer must fit.
+    fn fit(&self, bundle: &Bundle, wanted: &config::Certificate, now: Timestamp) -> Result<Found, String> {
+        let chain = Chain::from_pem(text(bundle, "fullchain.pem")?).map_err(|error| error.to_string())?;
+        let key = PrivateKey::from_pem(text(bundle, "privkey.pem")?).map_err(|error| error.to_string())?;
+        chain.check(&key.spki_der(), &wanted.names, now).map_err(|error| error.to_string())?;
+        let metadata: serde_json::Value =
+            serde_json::from_str(text(bundle, "metadata.json")?).map_err(|_| "metadata.json cannot be read")?;
+        let directory_url = metadata["directory_url"].as_str();
+        let issuer = self.issuer_of(&metadata, directory_url, wanted).ok_or("none of its issuers has issued it")?;
+        let word = |key: &str| metadata[key].as_str().map(str::to_owned);
+        Ok(Found {
+            chain,
+            key,
+            issuer,
+            directory_url: directory_url.map(str::to_owned),
+            order_url: word("order_url"),
+            profile: word("profile"),
+            number: bundle.version,
+        })
+    }
+
+    /// The first of the certificate's issuers whose directory it is; a private CA by its name, and its key signed it.
+    fn issuer_of(
+        &self,
+        metadata: &serde_json::Value,
+        directory_url: Option<&str>,
+        wanted: &config::Certificate,
+    ) -> Option<String> {
+        let named = metadata["issuer"].as_str();
+        let fits = |name: &&String| {
+            let issuer = self.parts.issuers.get(*name).map(|seats| seats.issuer.directory_url());
+            match (issuer, directory_url) {
+                (Some(Some(ours)), Some(theirs)) => ours == theirs,
+                (Some(None), None) => named == Some(name.as_str()),
+                _ => false,
+            }
+        };
+        wanted.issuers.iter().find(fits).cloned()
+    }
+
+    async fn adopt(&self, reading: &Reading, found: &Found, (store, node): (&str, &str)) -> Result<(), WorkError> {
+        let leaf = found.chain.leaf();
+        let key_type = found.key.key_type().map_or("other", config::KeyType::as_str);
+        let version = NewVersion {
+            certificate: &reading.row.name,
+            issuer: &found.issuer,
+            directory_url: found.directory_url.as_deref(),
+            order_url: found.order_url.as_deref(),
+            profile: found.profile.as_deref(),
+            serial: leaf.serial.to_string(),
+            names: leaf.names.iter().map(ToString::to_string).collect(),
+            key_type,
+            key: &found.key.to_pkcs8_der(),
+            chain: &found.chain.fullchain_pem(),
+            not_before: leaf.not_before,
+            not_after: leaf.not_after,
+            jitter: dice(),
+            number_at_least: found.number,
+            stores: vec![(store.to_owned(), node.to_owned())],
+            adopted: true,
+        };
+        let now = self.clock().now();
+        let id = self.state().add_version(&version, None, now).await?;
+        self.told_already(reading, &id).await
+    }
+}
+
+fn text<'a>(bundle: &'a Bundle, file: &str) -> Result<&'a str, String> {
+    let bytes = bundle.file(file).ok_or_else(|| format!("{file} is missing"))?;
+    std::str::from_utf8(bytes).map_err(|_| format!("{file} is no text"))
+}

@@ -1,0 +1,159 @@
+//! Orders: from the decision to a version.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use super::reading::{Reading, places};
+use super::{Turn, Turning, WorkError, dice};
+use crate::config::KeyType;
+use crate::crash::{self, Point};
+use crate::issuer::{IssuerError, Progress};
+use crate::pki::chain::Chain;
+use crate::pki::key::PrivateKey;
+use crate::planner::Reason;
+use crate::planner::backoff::{Failure, after_order};
+use crate::state::order::NewOrder;
+use crate::state::version::NewVersion;
+use crate::state::OrderRow;
+
+/// A wait no longer than this is slept through; longer ones put the order down.
+const SHORT: Duration = Duration::from_secs(2);
+
+/// How long a turn waits for a seat before the certificate is put down.
+const SEAT_PATIENCE: Duration = Duration::from_secs(2);
+
+impl Turn<'_> {
+    /// Writes an order and its sealed key down.
+    pub(super) async fn order(&self, reading: &Reading, issuer: &str, reason: &Reason) -> Result<(), WorkError> {
+        let Some(wanted) = &reading.wanted else { return Ok(()) };
+        let name = reading.row.name.as_str();
+        info!(certificate = name, issuer, %reason, "ordering");
+        crash::point(Point::Decided);
+        let key = new_key(name, wanted.key).await?;
+        let profile = wanted.profile.as_ref().map(|profile| profile.name());
+        let json = reason.to_json();
+        let order = NewOrder {
+            certificate: name,
+            issuer,
+            reason: &json,
+            names: wanted.names.iter().map(ToString::to_string).collect(),
+            key_type: wanted.key.as_str(),
+            key: &key.to_pkcs8_der(),
+            profile,
+        };
+        let now = self.clock().now();
+        self.state().decided(name, &json, now).await?;
+        self.state().add_order(&order, now).await?;
+        crash::point(Point::OrderWritten);
+        Ok(())
+    }
+
+    /// Gives the open order up.
+    pub(super) async fn abandon(&self, reading: &Reading, why: &str) -> Result<(), WorkError> {
+        let Some(order) = &reading.order else { return Ok(()) };
+        info!(certificate = %reading.row.name, order = order.url.as_deref(), reason = why, "order given up");
+        Ok(self.state().order_abandoned(&order.id, why, self.clock().now()).await?)
+    }
+
+    /// Takes the open order as far as it goes.
+    pub(super) async fn advance(&mut self, reading: &Reading) -> Result<Turning, WorkError> {
+        let (Some(order), Some(wanted)) = (&reading.order, &reading.wanted) else { return Ok(Turning::GoesOn) };
+        let Some(seats) = self.parts.issuers.get(&order.issuer).cloned() else {
+            self.abandon(reading, "its issuer was taken out of the config").await?;
+            return Ok(Turning::GoesOn);
+        };
+        if self.seat.is_none() {
+            match timeout(SEAT_PATIENCE, seats.seats.clone().acquire_owned()).await {
+                Ok(Ok(seat)) => self.seat = Some(seat),
+                _ => return self.leave(reading, SEAT_PATIENCE * 2).await,
+            }
+        }
+        match seats.issuer.advance(order, wanted).await {
+            Ok(Progress::Wait { until, .. }) if until.since(self.clock().now()) <= SHORT => {
+                self.clock().sleep_until(until).await;
+            }
+            Ok(Progress::Wait { until, what }) => {
+                info!(certificate = %order.certificate, order = order.url.as_deref(), %until, "waiting: {what}");
+                self.state().order_waits(&order.id, until).await?;
+            }
+            Ok(Progress::Issued) => self.version(reading, &order.id).await?,
+            Err(error) => self.failed(reading, order, &error).await?,
+        }
+        Ok(Turning::GoesOn)
+    }
+
+    /// The order's chain becomes the certificate's version, in one transaction.
+    async fn version(&self, reading: &Reading, order_id: &str) -> Result<(), WorkError> {
+        let Some(order) = self.state().open_order(&reading.row.name).await?.filter(|order| order.id == order_id) else {
+            return Ok(());
+        };
+        let chain = order.chain.as_deref().unwrap_or_default();
+        let leaf = Chain::from_pem(chain).map_err(|error| damaged(&order, &error))?.leaf().clone();
+        let stores = reading.wanted.as_ref().map(|wanted| places(wanted, &self.parts.config, self.state()));
+        let version = NewVersion {
+            certificate: &order.certificate,
+            issuer: &order.issuer,
+            directory_url: order.directory_url.as_deref(),
+            order_url: order.url.as_deref(),
+            profile: order.profile.as_deref(),
+            serial: leaf.serial.to_string(),
+            names: order.names.clone(),
+            key_type: &order.key_type,
+            key: &order.key(self.state())?,
+            chain,
+            not_before: leaf.not_before,
+            not_after: leaf.not_after,
+            jitter: dice(),
+            number_at_least: 1,
+            stores: stores.unwrap_or_default(),
+            adopted: false,
+        };
+        self.state().add_version(&version, Some(&order), self.clock().now()).await?;
+        crash::point(Point::VersionWritten);
+        info!(
+            certificate = %order.certificate, issuer = %order.issuer, serial = %leaf.serial, not_after = %leaf.not_after,
+            reason = %told(&order), "issued",
+        );
+        Ok(())
+    }
+
+    /// What could not go on is remembered, with the time of the next attempt.
+    async fn failed(&self, reading: &Reading, order: &OrderRow, error: &IssuerError) -> Result<(), WorkError> {
+        let now = self.clock().now();
+        let first = reading.row.failures == 0;
+        if matches!(error, IssuerError::OrderGone { .. }) && first && order.url.is_some() {
+            info!(certificate = %order.certificate, order = order.url.as_deref(), "{error}: a new one is made");
+            return Ok(self.state().order_abandoned(&order.id, &error.to_string(), now).await?);
+        }
+        let failure = error.failure();
+        let left = reading.version.as_ref().map(|version| version.not_after.since(now));
+        let wait = after_order(failure, reading.row.failures + 1, left, dice());
+        let words = providers::error::chain(error);
+        warn!(
+            certificate = %order.certificate, order = order.url.as_deref(), issuer = %order.issuer,
+            retry_at = %now.plus(wait), attempts = reading.row.failures + 1, "order failed: {words}",
+        );
+        if error.ends_order() {
+            return Ok(self.state().order_failed(order, &words, now, wait).await?);
+        }
+        let waits_for = (failure == Failure::Operator).then_some(words.as_str());
+        Ok(self.state().order_troubled(order, &words, waits_for, now, wait).await?)
+    }
+}
+
+fn told(order: &OrderRow) -> String {
+    Reason::from_json(&order.reason).map_or_else(|| order.reason.clone(), |reason| reason.to_string())
+}
+
+fn damaged(order: &OrderRow, error: &dyn std::error::Error) -> WorkError {
+    WorkError::Damaged { certificate: order.certificate.clone(), what: error.to_string() }
+}
+
+/// RSA keys take seconds: not on the runtime's own threads.
+async fn new_key(certificate: &str, key_type: KeyType) -> Result<PrivateKey, WorkError> {
+    let damaged = |what: String| WorkError::Damaged { certificate: certificate.to_owned(), what };
+    let made = tokio::task::spawn_blocking(move || PrivateKey::generate(key_type)).await;
+    made.map_err(|error| damaged(error.to_string()))?.map_err(|error| damaged(error.to_string()))
+}
