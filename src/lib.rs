@@ -1,6 +1,9 @@
 //! The daemon: everything that is ours. The modules below stand in reading order; `docs/ARCHITECTURE.md` tells the
 //! rest.
 
+pub mod daemon;
+
+pub mod http;
 pub mod scheduler;
 
 pub mod worker;
@@ -10,6 +13,7 @@ pub mod issuer;
 pub mod ca;
 pub mod deploy;
 pub mod dns01;
+pub mod report;
 
 pub mod planner;
 
