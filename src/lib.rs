@@ -1,11 +1,16 @@
 //! The daemon: everything that is ours. The modules below stand in reading order; `docs/ARCHITECTURE.md` tells the
 //! rest.
 
+pub mod daemon;
+pub mod scheduler;
+pub mod worker;
+
 pub mod http;
 
 pub mod issuer;
 
 pub mod ca;
+pub mod deploy;
 pub mod dns01;
 
 pub mod report;
