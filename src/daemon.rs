@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -21,7 +22,7 @@ use tracing::{error, info};
 
 use crate::clock::Clock;
 use crate::config::{self, Loaded};
-use crate::http::{App, Listeners, LocalSocket, ReloadRequest, Status, serve_socket};
+use crate::http::{App, Listeners, ReloadRequest, Status, serve_socket};
 use crate::scheduler::Scheduler;
 use crate::state::State;
 use crate::worker::Worker;
@@ -145,13 +146,11 @@ async fn tasks(
     stopped: &watch::Receiver<bool>,
 ) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
     let mut tasks = JoinSet::new();
-    let socket = LocalSocket::open(&app.config.load().state.socket).await?;
-    let listeners = Listeners::open(app.clone()).await?;
-    let (served, stop) = (app.clone(), stopped.clone());
-    tasks.spawn(async move {
-        serve_socket(socket, served, stop).await;
-        Ok(())
-    });
+    let socket = app.config.load().state.socket.clone();
+    let socket = serve_socket(app.clone(), &socket, stopped.clone()).context("the local socket cannot be opened")?;
+    tasks.spawn(async move { Ok(socket.await?) });
+    let mut listeners = Listeners::new(app.clone());
+    listeners.open().await;
     let stop = stopped.clone();
     tasks.spawn(async move {
         listeners.run(stop).await;

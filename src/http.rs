@@ -28,7 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use listen::{ListenError, Listeners};
 pub use problem::Problem;
-pub use socket::{LocalSocket, SocketError, serve_socket};
+pub use socket::{SocketError, serve_socket};
 pub use status::Status;
 
 use crate::clock::Clock;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::conditional::Document;
 use super::{App, Problem, pkcs7};
 use crate::identifier::CertificateName;
-use crate::pki::chain::Chain;
+use crate::pki::chain::{Chain, ChainError};
 use crate::state::VersionRow;
 
 /// What the query may say.
@@ -64,7 +64,8 @@ impl Format {
     }
 }
 
-fn damaged(version: &VersionRow, error: &dyn std::error::Error) -> Problem {
+fn damaged(version: &VersionRow, error: &ChainError) -> Problem {
+    let error = error as &dyn std::error::Error;
     tracing::error!(certificate = version.certificate, serial = version.serial, error, "a stored chain is damaged");
     Problem::new(http::StatusCode::INTERNAL_SERVER_ERROR, "the stored certificate is damaged: see renewd's log")
 }

@@ -69,17 +69,18 @@ struct Open {
 }
 
 impl Listeners {
-    /// Opens what the config names; https listeners whose certificate is not there yet open later.
-    ///
-    /// # Errors
-    /// The first address that cannot be bound: a daemon that starts says so at once.
-    pub async fn open(app: App) -> Result<Self, ListenError> {
+    /// Nothing is open yet.
+    #[must_use]
+    pub fn new(app: App) -> Self {
         let router = public_router(app.clone());
-        let (certificate, open, tasks) = (Arc::default(), BTreeMap::new(), JoinSet::new());
-        let mut listeners = Self { app, router, certificate, open, tasks };
-        match listeners.apply().await.into_iter().next() {
-            Some(error) => Err(error),
-            None => Ok(listeners),
+        Self { app, router, certificate: Arc::default(), open: BTreeMap::new(), tasks: JoinSet::new() }
+    }
+
+    /// Opens what the config names. What cannot be bound is said in the log and on `/health`, and tried again by
+    /// `run`; https listeners whose certificate is not there yet open when it is.
+    pub async fn open(&mut self) {
+        for error in self.apply().await {
+            tracing::error!(error = &error as &dyn std::error::Error, "a listener does not open: it is tried again");
         }
     }
 
@@ -100,9 +101,7 @@ impl Listeners {
                 () = status.config_changed() => {}
                 () = wait => {}
             }
-            for error in self.apply().await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a listener does not open: tried again");
-            }
+            self.open().await;
         }
         self.stop().await;
     }

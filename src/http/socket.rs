@@ -2,10 +2,11 @@
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::sync::watch;
 
 use super::peer::LocalUser;
@@ -42,31 +43,32 @@ pub enum SocketError {
     },
 }
 
-/// A socket that is ready to be served, so that a daemon that starts knows whether it can be.
-#[derive(Debug)]
-pub struct LocalSocket {
-    listener: UnixListener,
-    path: PathBuf,
+/// Makes the socket at `path`, mode 0660, and returns what serves it until `shutdown` becomes true and then removes
+/// it. What a dead daemon left behind is replaced.
+///
+/// # Errors
+/// Where another daemon answers there, something else is there, or the file system refuses.
+pub fn serve_socket(
+    app: App,
+    path: &Path,
+    shutdown: watch::Receiver<bool>,
+) -> Result<impl Future<Output = io::Result<()>> + Send + use<>, SocketError> {
+    let listener = open(path)?;
+    Ok(serve(listener, app, path.to_owned(), shutdown))
 }
 
-impl LocalSocket {
-    /// Makes the socket at `path`, mode 0660. What a dead daemon left behind is removed.
-    ///
-    /// # Errors
-    /// Where another daemon answers there, something else is there, or the file system refuses.
-    pub async fn open(path: &Path) -> Result<Self, SocketError> {
-        let unusable = |source| SocketError::Unusable { path: path.to_owned(), source };
-        remove_stale(path).await?;
-        if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory).map_err(unusable)?;
-        }
-        let listener = UnixListener::bind(path).map_err(unusable)?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(MODE)).map_err(unusable)?;
-        Ok(Self { listener, path: path.to_owned() })
+fn open(path: &Path) -> Result<UnixListener, SocketError> {
+    let unusable = |source| SocketError::Unusable { path: path.to_owned(), source };
+    remove_stale(path)?;
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).map_err(unusable)?;
     }
+    let listener = UnixListener::bind(path).map_err(unusable)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(MODE)).map_err(unusable)?;
+    Ok(listener)
 }
 
-async fn remove_stale(path: &Path) -> Result<(), SocketError> {
+fn remove_stale(path: &Path) -> Result<(), SocketError> {
     let unusable = |source| SocketError::Unusable { path: path.to_owned(), source };
     let found = match std::fs::symlink_metadata(path) {
         Ok(found) => found,
@@ -76,31 +78,26 @@ async fn remove_stale(path: &Path) -> Result<(), SocketError> {
     if !found.file_type().is_socket() {
         return Err(SocketError::NotASocket { path: path.to_owned() });
     }
-    match UnixStream::connect(path).await {
+    match UnixStream::connect(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path).map_err(unusable),
         Err(error) => Err(unusable(error)),
         Ok(_) => Err(SocketError::InUse { path: path.to_owned() }),
     }
 }
 
-/// Serves the local socket until `shutdown` becomes true, then removes it.
-pub async fn serve_socket(socket: LocalSocket, app: App, mut shutdown: watch::Receiver<bool>) {
-    let LocalSocket { listener, path } = socket;
+async fn serve(listener: UnixListener, app: App, path: PathBuf, mut shutdown: watch::Receiver<bool>) -> io::Result<()> {
     let service = local_router(app).into_make_service_with_connect_info::<LocalUser>();
     let mut ending = shutdown.clone();
     let server = axum::serve(listener, service)
         .with_graceful_shutdown(async move { listen::asked(&mut shutdown).await })
         .into_future();
-    tokio::select! {
-        outcome = server => {
-            if let Err(error) = outcome {
-                tracing::error!(error = &error as &dyn std::error::Error, "the local socket ended");
-            }
-        }
-        () = async { listen::asked(&mut ending).await; tokio::time::sleep(GRACE).await } => {}
-    }
+    let outcome = tokio::select! {
+        outcome = server => outcome,
+        () = async { listen::asked(&mut ending).await; tokio::time::sleep(GRACE).await } => Ok(()),
+    };
     // One that is gone already is as good.
     let _ = std::fs::remove_file(&path);
+    outcome
 }
 
 #[cfg(test)]
@@ -111,13 +108,13 @@ mod tests {
     async fn a_dead_socket_is_replaced_and_nothing_else_is() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/renewd.sock");
-        let first = LocalSocket::open(&path).await.unwrap();
+        let first = open(&path).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE);
-        assert!(matches!(LocalSocket::open(&path).await, Err(SocketError::InUse { .. })));
+        assert!(matches!(open(&path), Err(SocketError::InUse { .. })));
         drop(first);
-        LocalSocket::open(&path).await.unwrap();
+        open(&path).unwrap();
         let file = folder.path().join("file");
         std::fs::File::create(&file).unwrap();
-        assert!(matches!(LocalSocket::open(&file).await, Err(SocketError::NotASocket { .. })));
+        assert!(matches!(open(&file), Err(SocketError::NotASocket { .. })));
     }
 }
