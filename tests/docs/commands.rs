@@ -15,7 +15,7 @@ pub fn of(page: &Page) -> Vec<String> {
 /// Without what stands before the program: a prompt, `sudo`, cargo, or the variables that it is given.
 fn words(line: &str) -> Option<String> {
     let line = line.trim_start_matches("$ ").trim_start_matches("sudo ");
-    let line = line.strip_prefix("RENEWD_CRASH_AT=order_made ").unwrap_or(line);
+    let line = line.trim_start_matches("RENEWD_CRASH_AT=order_made ").trim_start_matches("target/release/");
     let words = line.strip_prefix("renewd ").or_else(|| line.strip_prefix("cargo run --release -- "))?;
     Some(words.to_owned()).filter(|words| !words.contains('…'))
 }
