@@ -48,23 +48,23 @@ impl Reloader {
         let before = self.parts.load_full();
         let config = Arc::new(loaded.config);
         let reloaded = Reloaded { certificates: config.certificates.len(), notes: loaded.notes };
-        if config == before.config {
+        let now = self.app.clock.now();
+        let built = parts::build(&config, &self.app.state, &self.app.clock, Some(&before));
+        if config == before.config && built.secrets == before.secrets {
             return Ok(reloaded);
         }
         if config.state != before.config.state {
             warn!("a changed [state] takes effect when renewd is started again");
         }
-        let now = self.app.clock.now();
-        let built = parts::build(Arc::clone(&config), &self.app.state, &self.app.clock, Some(&before));
+        built.prepare().await;
+        let mended = may_mend(&before, &built);
         self.parts.store(built);
         if let Err(failure) = reconcile::reconcile(&config, &self.app.state, now).await {
             self.parts.store(before);
             return Err(self.not_applied(&failure));
         }
         self.app.config.store(Arc::clone(&config));
-        if may_mend(&before.config, &config)
-            && let Err(failure) = self.app.state.retry_troubled(now).await
-        {
+        if mended && let Err(failure) = self.app.state.retry_troubled(now).await {
             warn!("what has a problem is not tried at once: {}", providers::error::chain(&failure));
         }
         info!(reason = why, certificates = config.certificates.len(), "the edited config is in force");
@@ -85,8 +85,11 @@ impl Reloader {
 }
 
 /// Something changed that certificates with a problem may have waited for.
-fn may_mend(before: &Config, after: &Config) -> bool {
-    before.accounts != after.accounts
+fn may_mend(before: &Parts, after: &Parts) -> bool {
+    let new_secrets = before.secrets != after.secrets;
+    let (before, after): (&Config, &Config) = (&before.config, &after.config);
+    new_secrets
+        || before.accounts != after.accounts
         || before.cas != after.cas
         || before.dns != after.dns
         || before.stores != after.stores
