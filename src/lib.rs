@@ -3,17 +3,17 @@
 
 pub mod cli;
 pub mod daemon;
-pub mod scheduler;
-pub mod worker;
 
 pub mod http;
+pub mod scheduler;
+
+pub mod worker;
 
 pub mod issuer;
 
 pub mod ca;
 pub mod deploy;
 pub mod dns01;
-
 pub mod report;
 
 pub mod planner;

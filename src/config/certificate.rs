@@ -44,16 +44,14 @@ pub struct Certificate {
     pub verify: Vec<Verify>,
 }
 
-impl KeyType {
-    pub(super) fn read(value: &Value<'_>) -> Option<Self> {
-        let text = value.text()?;
-        let key = Self::parse(text);
-        if key.is_none() {
-            let help = suggest::instead(text, Self::ALL.map(Self::as_str));
-            value.refuse("is not an algorithm of keys", help);
-        }
-        key
+/// Reads the name of an algorithm.
+pub(super) fn read_key_type(value: &Value<'_>) -> Option<KeyType> {
+    let text = value.text()?;
+    let key = KeyType::parse(text);
+    if key.is_none() {
+        value.refuse("is not an algorithm of keys", suggest::instead(text, KeyType::ALL.map(KeyType::as_str)));
     }
+    key
 }
 
 /// The profile asked of the CA.

@@ -151,8 +151,10 @@ fn deployed(parts: &Parts, version: &VersionRow) -> Deployed {
 
 fn directory(parts: &Parts, certificate: &str) -> Option<PathBuf> {
     let wanted = parts.config.certificates.get(certificate)?;
-    let mut kinds = wanted.stores.iter().filter_map(|store| parts.config.stores.get(store)).map(|store| &store.kind);
-    kinds.find_map(|kind| match kind {
-        StoreKind::Directory(store) => Some(store.path.join(certificate)),
-    })
+    let stores = wanted.stores.iter().filter_map(|store| parts.config.stores.get(store));
+    stores
+        .map(|store| match &store.kind {
+            StoreKind::Directory(directory) => directory.path.join(certificate),
+        })
+        .next()
 }
