@@ -1,10 +1,19 @@
 //! The daemon: everything that is ours. The modules below stand in reading order; `docs/ARCHITECTURE.md` tells the
 //! rest.
 
+pub mod daemon;
+
+pub mod http;
+pub mod scheduler;
+
+pub mod worker;
+
 pub mod issuer;
 
 pub mod ca;
+pub mod deploy;
 pub mod dns01;
+pub mod report;
 
 pub mod planner;
 

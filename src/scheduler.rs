@@ -42,12 +42,7 @@ pub struct Scheduler {
 impl Scheduler {
     /// A loop that tells `beat` the time of each of its turns.
     #[must_use]
-    pub fn new(
-        state: State,
-        clock: Clock,
-        worker: Worker,
-        beat: impl Fn(Timestamp) + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new(state: State, clock: Clock, worker: Worker, beat: impl Fn(Timestamp) + Send + Sync + 'static) -> Self {
         let (turns, running, benched) = Default::default();
         Self { state, clock, worker, beat: Box::new(beat), turns, running, benched }
     }

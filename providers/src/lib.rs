@@ -8,6 +8,7 @@ mod cloud;
 pub mod dns;
 pub mod error;
 pub mod http;
+pub mod program;
 pub mod stores;
 mod tls;
 

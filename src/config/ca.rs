@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::certificate::KeyType;
+use super::certificate::{KeyType, read_key_type};
 use super::read::{Section, Value};
 
 /// A private CA. `subject`, `key` and the CA's own lifetimes take effect when a generation is made.
@@ -55,7 +55,7 @@ impl Ca {
     pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
         let subject = section.required("subject", "write `subject = { common_name = \"Example Internal CA\" }`");
         let subject = subject.and_then(|value| Subject::read(value.section()?));
-        let key = section.value("key").and_then(|value| KeyType::read(&value)).unwrap_or_default();
+        let key = section.value("key").and_then(|value| read_key_type(&value)).unwrap_or_default();
         let lifetime = read_lifetime(&mut section, "lifetime", LIFETIME, None);
         let issuing = read_lifetime(&mut section, "issuing_lifetime", ISSUING_LIFETIME, Some(("lifetime", lifetime)));
         let leaf = read_lifetime(&mut section, "leaf_lifetime", LEAF_LIFETIME, Some(("issuing_lifetime", issuing)));

@@ -44,6 +44,16 @@ pub struct Certificate {
     pub verify: Vec<Verify>,
 }
 
+/// Reads the name of an algorithm.
+pub(super) fn read_key_type(value: &Value<'_>) -> Option<KeyType> {
+    let text = value.text()?;
+    let key = KeyType::parse(text);
+    if key.is_none() {
+        value.refuse("is not an algorithm of keys", suggest::instead(text, KeyType::ALL.map(KeyType::as_str)));
+    }
+    key
+}
+
 /// The profile asked of the CA.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Profile {

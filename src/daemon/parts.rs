@@ -68,9 +68,9 @@ impl Builder<'_> {
 
     fn ca(&self, name: &str, ca: &config::Ca) -> Seats {
         let public_url = self.config.http.public_url.clone();
-        let same = self.before.filter(|parts| {
-            parts.config.cas.get(name) == Some(ca) && parts.config.http.public_url == public_url
-        });
+        let same = self
+            .before
+            .filter(|parts| parts.config.cas.get(name) == Some(ca) && parts.config.http.public_url == public_url);
         if let Some(seats) = same.and_then(|parts| parts.issuers.get(name)) {
             return seats.clone();
         }

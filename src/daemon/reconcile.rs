@@ -10,8 +10,12 @@ use crate::state::{Result, State};
 
 /// Writes down, in one transaction, what the config changes. What changed is due at once.
 pub(super) async fn reconcile(config: &Config, state: &State, now: Timestamp) -> Result<()> {
-    let known: HashMap<String, (String, bool)> =
-        state.definitions().await?.into_iter().map(|(name, definition, retired)| (name, (definition, retired))).collect();
+    let known: HashMap<String, (String, bool)> = state
+        .definitions()
+        .await?
+        .into_iter()
+        .map(|(name, definition, retired)| (name, (definition, retired)))
+        .collect();
     let mut write = state.begin().await?;
     let mut changed = 0_usize;
     for (name, certificate) in &config.certificates {
@@ -28,7 +32,12 @@ pub(super) async fn reconcile(config: &Config, state: &State, now: Timestamp) ->
     }
     write.commit().await?;
     if changed + gone.len() > 0 {
-        info!(certificates = config.certificates.len(), new_or_changed = changed, retired = gone.len(), "config applied");
+        info!(
+            certificates = config.certificates.len(),
+            new_or_changed = changed,
+            retired = gone.len(),
+            "config applied"
+        );
         state.wake();
     }
     Ok(())

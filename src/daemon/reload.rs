@@ -62,7 +62,9 @@ impl Reloader {
             return Err(self.not_applied(&failure));
         }
         self.app.config.store(Arc::clone(&config));
-        if may_mend(&before.config, &config) && let Err(failure) = self.app.state.retry_troubled(now).await {
+        if may_mend(&before.config, &config)
+            && let Err(failure) = self.app.state.retry_troubled(now).await
+        {
             warn!("what has a problem is not tried at once: {}", providers::error::chain(&failure));
         }
         info!(reason = why, certificates = config.certificates.len(), "the edited config is in force");

@@ -120,3 +120,98 @@ fn damaged(order: &OrderRow, error: &(dyn std::error::Error + 'static)) -> Issue
     let what = providers::error::chain(error);
     StateError::Damaged { table: "acme_order", row: order.id.clone(), what }.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::config::ca::Subject;
+    use crate::config::{Database, KeyType, RenewPolicy, StateSettings};
+    use crate::state::order::NewOrder;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    async fn state(directory: &TempDir) -> State {
+        let settings = StateSettings {
+            directory: directory.path().to_owned(),
+            socket: directory.path().join("renewd.sock"),
+            node: "a".to_owned(),
+            database: Database::Sqlite,
+            seal_key: None,
+        };
+        State::open(&settings).await.unwrap()
+    }
+
+    fn private(state: &State) -> Private {
+        let subject =
+            Subject { common_name: "Example".to_owned(), organization: None, organizational_unit: None, country: None };
+        let config = config::Ca {
+            subject,
+            key: KeyType::EcdsaP256,
+            lifetime: DAY * 7300,
+            issuing_lifetime: DAY * 3650,
+            leaf_lifetime: DAY * 90,
+        };
+        Private::new("internal".to_owned(), config, state.clone(), Clock::system(), None)
+    }
+
+    fn wanted() -> config::Certificate {
+        config::Certificate {
+            names: vec![Identifier::parse("demo.internal").unwrap()],
+            issuers: vec!["internal".to_owned()],
+            dns: Vec::new(),
+            stores: Vec::new(),
+            key: KeyType::EcdsaP256,
+            profile: None,
+            renew: RenewPolicy::default(),
+            attempts_left: 5,
+            alias: BTreeMap::new(),
+            deploy: Vec::new(),
+            verify: Vec::new(),
+        }
+    }
+
+    async fn add_order(state: &State) {
+        let new = NewOrder {
+            certificate: "demo.internal",
+            issuer: "internal",
+            reason: "{}",
+            names: vec!["demo.internal".to_owned()],
+            key_type: "ecdsa-p256",
+            key: &PrivateKey::generate(KeyType::EcdsaP256).unwrap().to_pkcs8_der(),
+            profile: None,
+        };
+        state.add_order(&new, Clock::system().now()).await.unwrap();
+    }
+
+    async fn open_order(state: &State) -> OrderRow {
+        state.open_order("demo.internal").await.unwrap().unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_order_is_issued_at_once_and_only_once() {
+        let directory = TempDir::new().unwrap();
+        let state = state(&directory).await;
+        add_order(&state).await;
+        let before = open_order(&state).await;
+        assert!(matches!(private(&state).advance(&before, &wanted()).await, Ok(Progress::Issued)));
+        let issued = open_order(&state).await.chain.unwrap();
+        let leaf = Chain::from_pem(&issued).unwrap().leaf().clone();
+        assert_eq!(leaf.names, [Identifier::parse("demo.internal").unwrap()]);
+        // As after a crash before the chain was written.
+        assert!(matches!(private(&state).advance(&before, &wanted()).await, Ok(Progress::Issued)));
+        assert_eq!(open_order(&state).await.chain.unwrap(), issued);
+    }
+
+    #[tokio::test]
+    async fn what_it_cannot_do_it_says() {
+        let directory = TempDir::new().unwrap();
+        let state = state(&directory).await;
+        let error = private(&state).rotate_key().await.unwrap_err();
+        assert_eq!(error.to_string(), "`internal` is a private CA and has no account whose key could change");
+    }
+}

@@ -47,6 +47,12 @@ impl AccountRow {
         Ok(state.sealer().open(column(&row, "key_sealed"), &self.key_sealed)?)
     }
 
+    /// A key is on its way to replace the other.
+    #[must_use]
+    pub const fn has_next_key(&self) -> bool {
+        self.next_key_sealed.is_some()
+    }
+
     /// The key on its way to replace the other, PKCS#8 DER.
     ///
     /// # Errors

@@ -143,6 +143,8 @@ pub struct Tally {
     pub without: u32,
     /// Whose last attempts to order failed.
     pub failing: u32,
+    /// Whose certificate has expired; one that was revoked for good does not count.
+    pub expired: u32,
 }
 
 impl State {
@@ -217,7 +219,8 @@ impl State {
         let row = sqlx::query(
             "SELECT COUNT(*) AS managed, COUNT(problem) AS troubled, \
              COALESCE(SUM(CASE WHEN COALESCE(not_after, 0) <= $1 THEN 1 ELSE 0 END), 0) AS without, \
-             COALESCE(SUM(CASE WHEN failures > 0 THEN 1 ELSE 0 END), 0) AS failing \
+             COALESCE(SUM(CASE WHEN failures > 0 THEN 1 ELSE 0 END), 0) AS failing, \
+             COALESCE(SUM(CASE WHEN not_after <= $1 AND state <> 'revoked' THEN 1 ELSE 0 END), 0) AS expired \
              FROM certificate WHERE retired_at IS NULL",
         )
         .bind(now.millis())
@@ -228,6 +231,7 @@ impl State {
             troubled: count(&row, "troubled")?,
             without: count(&row, "without")?,
             failing: count(&row, "failing")?,
+            expired: count(&row, "expired")?,
         })
     }
 

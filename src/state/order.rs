@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 use zeroize::Zeroizing;
 
 use super::certificate::words;
-use super::row::{list, optional_text, optional_time, parsed, text, time, to_list};
+use super::row::{count, list, optional_text, optional_time, parsed, text, time, to_list};
 use super::{Result, State, Write};
 use crate::clock::Timestamp;
 use crate::secret::Column;
@@ -184,6 +184,21 @@ impl State {
             .fetch_all(self.reader())
             .await?;
         rows.iter().map(OrderRow::read).collect()
+    }
+
+    /// How many orders there are for each (issuer, state).
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn count_orders(&self) -> Result<Vec<(String, OrderState, u32)>> {
+        let rows = sqlx::query("SELECT issuer, state, COUNT(*) AS amount FROM acme_order GROUP BY issuer, state")
+            .fetch_all(self.reader())
+            .await?;
+        let read = |row: &AnyRow| {
+            let state = parsed(row, "acme_order", "state", OrderState::parse)?;
+            Ok((text(row, "issuer")?, state, count(row, "amount")?))
+        };
+        rows.iter().map(read).collect()
     }
 
     /// The CA has made the order.

@@ -19,11 +19,7 @@ use crate::state::{DeploymentKind, DeploymentRow, VersionRow};
 
 impl Turn<'_> {
     /// Runs a command, once for all certificates that wait for it; with `each` for this one only.
-    pub(super) async fn command(
-        &self,
-        reading: &Reading,
-        command: &config::DeployCommand,
-    ) -> Result<(), WorkError> {
+    pub(super) async fn command(&self, reading: &Reading, command: &config::DeployCommand) -> Result<(), WorkError> {
         let Some(version) = &reading.version else { return Ok(()) };
         let target = command_target(command);
         let own = DeploymentKey { version_id: &version.id, kind: DeploymentKind::Command, target: &target };
@@ -40,9 +36,9 @@ impl Turn<'_> {
         let event = DeployEvent { event: "issued", bundles };
         let outcome = command::run(command, &event).await;
         crash::point(Point::Deployed);
-        let failed = outcome.err().map(|error| {
-            format!("deploy command `{}`: {}", program(command), providers::error::chain(&error))
-        });
+        let failed = outcome
+            .err()
+            .map(|error| format!("deploy command `{}`: {}", program(command), providers::error::chain(&error)));
         self.remember(&waiting, failed.as_deref()).await
     }
 
@@ -71,8 +67,7 @@ impl Turn<'_> {
             what: error.to_string(),
         })?;
         let outcome = verify::check(place, &chain).await;
-        let failed =
-            outcome.err().map(|error| format!("`{}`: {}", place.address, providers::error::chain(&error)));
+        let failed = outcome.err().map(|error| format!("`{}`: {}", place.address, providers::error::chain(&error)));
         self.remember(std::slice::from_ref(row), failed.as_deref()).await
     }
 
@@ -113,10 +108,8 @@ impl Turn<'_> {
         let Some(wanted) = &reading.wanted else { return Ok(()) };
         let now = self.clock().now();
         let targets: Vec<String> = wanted.deploy.iter().map(command_target).collect();
-        let keys: Vec<_> = targets
-            .iter()
-            .map(|target| DeploymentKey { version_id, kind: DeploymentKind::Command, target })
-            .collect();
+        let keys: Vec<_> =
+            targets.iter().map(|target| DeploymentKey { version_id, kind: DeploymentKind::Command, target }).collect();
         for key in &keys {
             self.state().add_deployment(*key, &reading.row.name, now).await?;
         }
@@ -158,8 +151,10 @@ fn deployed(parts: &Parts, version: &VersionRow) -> Deployed {
 
 fn directory(parts: &Parts, certificate: &str) -> Option<PathBuf> {
     let wanted = parts.config.certificates.get(certificate)?;
-    let mut kinds = wanted.stores.iter().filter_map(|store| parts.config.stores.get(store)).map(|store| &store.kind);
-    kinds.find_map(|kind| match kind {
-        StoreKind::Directory(store) => Some(store.path.join(certificate)),
-    })
+    let stores = wanted.stores.iter().filter_map(|store| parts.config.stores.get(store));
+    stores
+        .map(|store| match &store.kind {
+            StoreKind::Directory(directory) => directory.path.join(certificate),
+        })
+        .next()
 }

@@ -45,7 +45,8 @@ impl Turn<'_> {
         };
         let name = BundleName::parse(&version.certificate)
             .ok_or_else(|| rejected(format!("`{}` cannot be the name of a bundle", version.certificate)))?;
-        let bundle = bundle(version, settings, self.state()).map_err(|error| rejected(providers::error::chain(&error)))?;
+        let bundle =
+            bundle(version, settings, self.state()).map_err(|error| rejected(providers::error::chain(&error)))?;
         match timeout(PATIENCE, hand.put(&name, &bundle)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(providers::Error::Unavailable { detail: "it took longer than a minute".to_owned() }),

@@ -14,9 +14,9 @@ use crate::pki::chain::Chain;
 use crate::pki::key::PrivateKey;
 use crate::planner::Reason;
 use crate::planner::backoff::{Failure, after_order};
+use crate::state::OrderRow;
 use crate::state::order::NewOrder;
 use crate::state::version::NewVersion;
-use crate::state::OrderRow;
 
 /// A wait no longer than this is slept through; longer ones put the order down.
 const SHORT: Duration = Duration::from_secs(2);

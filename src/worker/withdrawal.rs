@@ -29,10 +29,8 @@ impl Turn<'_> {
     }
 
     async fn withdraw_one(&self, txt: &TxtRow) -> Result<(), Dns01Error> {
-        let location =
-            Location { instance: txt.instance.clone(), zone: txt.zone.clone(), name: txt.name.clone() };
-        let challenge =
-            Challenge { location, value: txt.value.clone(), challenge_name: txt.challenge_name.clone() };
+        let location = Location { instance: txt.instance.clone(), zone: txt.zone.clone(), name: txt.name.clone() };
+        let challenge = Challenge { location, value: txt.value.clone(), challenge_name: txt.challenge_name.clone() };
         self.parts.dns01.withdraw(&challenge).await
     }
 

@@ -13,11 +13,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Serialize;
 
-use self::program::{Ending, Program};
 use super::{Capabilities, DnsProvider, Registration, TxtRecord};
 use crate::Error;
+use crate::error::shorten_start;
+use crate::program::{Ending, Program, Run, lines};
 
-mod program;
+/// How many last lines go into an error.
+const LINES: usize = 5;
 
 /// What to run.
 #[derive(Clone)]
@@ -54,18 +56,22 @@ impl Exec {
     /// # Errors
     /// `Rejected` where `command` is empty.
     pub fn new(settings: ExecSettings) -> Result<Self, Error> {
-        match settings.command.first() {
-            Some(path) if !path.is_empty() => Ok(Self { program: Program::new(settings) }),
-            _ => Err(Error::rejected("`command` names no program")),
-        }
+        let ExecSettings { command, timeout, environment } = settings;
+        let mut words = command.into_iter();
+        let path = words.next().filter(|path| !path.is_empty());
+        let path = path.ok_or_else(|| Error::rejected("`command` names no program"))?;
+        let program = with_own_path(Program::new(&path, timeout).arguments(words));
+        let set = |program: Program, (name, value): (String, String)| program.variable(name, value);
+        Ok(Self { program: environment.into_iter().fold(program, set) })
     }
 
     async fn run(&self, verb: &str, record: &TxtRecord) -> Result<(), Error> {
         let line = Line { schema: 1, zone: &record.zone, name: &record.name, value: &record.value, ttl: record.ttl };
         let mut input = serde_json::to_vec(&line).map_err(|error| Error::rejected(error.to_string()))?;
         input.push(b'\n');
-        let (ending, words) = self.program.run(verb, &input).await.map_err(|error| self.not_started(&error))?;
-        self.judge(&ending, &words)
+        let program = self.program.clone().arguments([verb]);
+        let run = program.run(&input).await.map_err(|error| self.not_started(&error))?;
+        self.judge(&run)
     }
 
     fn not_started(&self, error: &std::io::Error) -> Error {
@@ -76,16 +82,35 @@ impl Exec {
         }
     }
 
-    fn judge(&self, ending: &Ending, words: &str) -> Result<(), Error> {
-        let words = if words.is_empty() { String::new() } else { format!(": {words}") };
+    fn judge(&self, run: &Run) -> Result<(), Error> {
+        let (ending, words) = (run.ending, last_words(run));
+        let words = if words.is_empty() { words } else { format!(": {words}") };
         let detail = format!("`{}` {ending}{words}", self.program.path());
         match ending {
             Ending::Exited(0) => Ok(()),
-            Ending::Exited(75) | Ending::Killed | Ending::TimedOut(_) => Err(Error::Unavailable { detail }),
+            Ending::Exited(75) | Ending::Killed(_) | Ending::TimedOut(_) => Err(Error::Unavailable { detail }),
             Ending::Exited(77) => Err(Error::Unauthorized { detail }),
             Ending::Exited(_) => Err(Error::Rejected { detail }),
         }
     }
+}
+
+/// With the `PATH` of this process, where it has one.
+fn with_own_path(program: Program) -> Program {
+    match std::env::var_os("PATH") {
+        Some(path) => program.variable("PATH", path),
+        None => program,
+    }
+}
+
+/// The last lines that say something: of its complaints, or else of what it said.
+fn last_words(run: &Run) -> String {
+    let mut words = lines(&run.stderr);
+    if words.is_empty() {
+        words = lines(&run.stdout);
+    }
+    let last = words.get(words.len().saturating_sub(LINES)..).unwrap_or_default();
+    shorten_start(&last.join("; "))
 }
 
 #[async_trait]

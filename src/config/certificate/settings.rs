@@ -40,7 +40,7 @@ impl<'a> Settings<'a> {
             issuers: section.value("issuers").map(|value| choice(value, Sort::Issuer)),
             dns: section.value("dns").map(|value| choice(value, Sort::Dns)),
             stores: section.value("stores").map(|value| choice(value, Sort::Store)),
-            key: section.value("key").and_then(|value| Some((KeyType::read(&value)?, value))),
+            key: section.value("key").and_then(|value| Some((super::read_key_type(&value)?, value))),
             profile: section.value("profile").and_then(|value| Profile::read(&value)),
             before: renew.0,
             windows: renew.1,

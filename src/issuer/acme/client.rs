@@ -83,7 +83,8 @@ impl Client {
         Ok(answer)
     }
 
-    fn permitted(&self, url: &str) -> Result<Url, Obstacle> {
+    /// The URL, where it may be followed: checked before one from the CA is kept, too.
+    pub(super) fn permitted(&self, url: &str) -> Result<Url, Obstacle> {
         let refuse = |why| Obstacle::Unfit(format!("the CA leads to `{}`, which is not followed: {why}", clean(url)));
         let parsed = Url::parse(url).map_err(|_| refuse("it is no URL"))?;
         self.reach.permits(&parsed).map_err(refuse)?;

@@ -19,7 +19,7 @@ use crate::issuer::{IssuerError, Progress};
 use crate::state::{OrderRow, StateError};
 
 /// The shortest time between two looks at an order.
-pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(25);
 
 /// No CA keeps an order waiting for longer than this without being asked again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
@@ -85,6 +85,7 @@ impl Acme {
                 return Err(gone.unwrap_or_else(|| obstacle.into_error(self.name())));
             }
         };
+        session.client.permitted(live.url()).map_err(|obstacle| obstacle.into_error(self.name()))?;
         crash::point(Point::OrderMade);
         self.state.order_made(&order.id, self.directory_url(), live.url(), profile).await?;
         crash::point(Point::OrderUrlWritten);

@@ -38,6 +38,8 @@ impl Course<'_> {
         for seen in pending {
             let challenge_name = dns01::challenge_name(&seen.base);
             let own = rows.iter().filter(|row| row.order_id == self.order.id && row.challenge_name == challenge_name);
+            // An instance that left the config can show nothing: the value is located anew.
+            let own = own.filter(|row| self.acme.dns01.propagation(&row.instance).is_some());
             match own.into_iter().find(|row| Some(&row.value) == seen.value.as_ref()) {
                 None => missing.push(*seen),
                 Some(row) => known.push(Challenge {

@@ -35,6 +35,7 @@ impl Acme {
         }
         let no_url = || IssuerError::Unreachable { detail: "the CA gives the account no URL".to_owned() };
         let url = answer.location().ok_or_else(no_url)?;
+        client.permitted(&url).map_err(|obstacle| obstacle.into_error(self.name()))?;
         self.state.account_registered(self.name(), self.directory_url(), &url, self.clock.now()).await?;
         tracing::info!(account = self.name(), url = %clean(&url), "registered the account");
         Ok(url)

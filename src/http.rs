@@ -1,0 +1,90 @@
+//! The front door: what is asked over HTTP, publicly and on the local socket.
+//!
+//! It never issues anything: it reads the state, or writes down what is asked for, and the write wakes the loop.
+
+mod authority;
+mod conditional;
+mod download;
+mod health;
+mod limits;
+pub mod listen;
+mod local;
+mod metrics;
+mod openmetrics;
+mod peer;
+mod pkcs7;
+pub mod problem;
+mod process;
+pub mod socket;
+pub mod status;
+mod tls;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::routing::get;
+use tokio::sync::{mpsc, oneshot};
+
+pub use listen::{ListenError, Listeners};
+pub use problem::Problem;
+pub use socket::{SocketError, serve_socket};
+pub use status::Status;
+
+use crate::clock::Clock;
+use crate::config::{Config, Note, Report};
+use crate::state::State;
+
+/// What every answer is made of. Cloning shares it.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// The config in force.
+    pub config: Arc<ArcSwap<Config>>,
+    /// The database.
+    pub state: State,
+    /// What the time is.
+    pub clock: Clock,
+    /// How the daemon itself stands.
+    pub status: Arc<Status>,
+    /// Who reloads the config when asked.
+    pub reload: mpsc::Sender<ReloadRequest>,
+}
+
+/// The config is to be reloaded.
+#[derive(Debug)]
+pub struct ReloadRequest {
+    /// Where the answer is waited for.
+    pub answer: oneshot::Sender<ReloadAnswer>,
+}
+
+/// What came of a reload: what is in force now, or every reason against it.
+pub type ReloadAnswer = Result<Reloaded, Report>;
+
+/// A config was taken.
+#[derive(Debug, Clone)]
+pub struct Reloaded {
+    /// How many certificates it names.
+    pub certificates: usize,
+    /// What is to be said of it.
+    pub notes: Vec<Note>,
+}
+
+/// Everything that is open to the network.
+pub fn public_router(app: App) -> Router {
+    let router = Router::new()
+        .route("/health", get(health::health))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/{name}/tls", get(download::download))
+        .route("/ca/{file}", get(authority::newest))
+        .route("/ca/{ca}/{file}", get(authority::generation))
+        .route("/metrics", get(metrics::metrics))
+        .route("/api", axum::routing::any(problem::unauthorized))
+        .route("/api/{*path}", axum::routing::any(problem::unauthorized));
+    limits::bounded(router).with_state(app)
+}
+
+/// Everything that whoever may open the local socket may do.
+pub fn local_router(app: App) -> Router {
+    limits::bounded(local::router()).with_state(app)
+}

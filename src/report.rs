@@ -1,0 +1,21 @@
+//! What people are told: one view of each thing, for the command line, the API and the local socket alike.
+//!
+//! Every top-level object carries `"schema": 1`. Times are RFC 3339 UTC.
+
+pub mod account;
+pub mod certificate;
+pub mod changes;
+mod facts;
+pub mod job;
+pub mod plan;
+pub mod why;
+
+pub use account::{AccountView, account};
+pub use certificate::{CertificateList, CertificateView, list, show};
+pub use changes::{Change, changes};
+pub use job::{JobView, job};
+pub use plan::{Plan, Planned, plan};
+pub use why::{Why, why};
+
+/// The version of every object told: raised when a field's meaning changes, not when one is added.
+pub const SCHEMA: u32 = 1;
