@@ -21,8 +21,11 @@ pub struct Bridge {
 struct Zone {
     apex: Name,
     elsewhere: Option<SocketAddr>,
-    texts: Box<dyn Fn(&str) -> Vec<String> + Send + Sync>,
+    texts: Box<Texts>,
 }
+
+/// The TXT values at a name.
+type Texts = dyn Fn(&str) -> Vec<String> + Send + Sync;
 
 impl Bridge {
     /// Starts a server of this zone. `texts` gets names in lower case without the last dot.

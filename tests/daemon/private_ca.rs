@@ -96,7 +96,8 @@ fn is_unchanged(answer: &Answer) {
 
 fn check_files(home: &Home, daemon: &Daemon) {
     let folder = home.file("renewd-state/certificates").join(NAME);
-    let file = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let file =
+        |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     let mode = |name: &str| std::fs::metadata(folder.join(name)).expect(name).permissions().mode() & 0o7777;
     assert_eq!(file("fullchain.pem"), download(daemon, ""));
     assert_eq!(openssl::public_key_of_key(&file("privkey.pem")), openssl::public_key_of_cert(&file("cert.pem")));
@@ -104,7 +105,8 @@ fn check_files(home: &Home, daemon: &Daemon) {
     assert_eq!(modes, [0o644, 0o644, 0o644, 0o644, 0o600]);
     let link = std::fs::read_link(&folder).expect("the certificate's folder is a link");
     assert_eq!(link.to_string_lossy(), format!(".versions/{NAME}/000001"));
-    let private = |name: &str| std::fs::metadata(home.file("renewd-state").join(name)).expect(name).permissions().mode();
+    let private =
+        |name: &str| std::fs::metadata(home.file("renewd-state").join(name)).expect(name).permissions().mode();
     assert_eq!(private("seal.key") & 0o7777, 0o600);
 }
 

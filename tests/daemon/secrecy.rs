@@ -55,8 +55,11 @@ fn no_secret_is_told_though_everything_fails_and_debug_is_on() {
     let bind = Bind::start(&["a.test", "b.test", "c.test", "d.test", "e.test"]);
     let hmac = |word: &str| URL_SAFE_NO_PAD.encode(format!("{word:-<64}"));
     let (right, wrong) = (hmac("right"), hmac(CANARY));
-    let options =
-        PebbleOptions { dns: bind.address(), eab: Some(("kid-1".to_owned(), right.clone())), ..PebbleOptions::default() };
+    let options = PebbleOptions {
+        dns: bind.address(),
+        eab: Some(("kid-1".to_owned(), right.clone())),
+        ..PebbleOptions::default()
+    };
     let pebble = Pebble::start(options);
     let home = Home::new();
     home.secret("canary", CANARY);
@@ -86,7 +89,10 @@ fn the_log_in_json_is_an_object_a_line() {
         log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect();
     let issued = lines.iter().find(|line| line["message"] == "issued").unwrap_or_else(|| panic!("{log}"));
     let field = |name: &str| issued[name].as_str().unwrap_or_default().to_owned();
-    assert_eq!((field("certificate"), field("issuer"), field("level")), ("a.internal".into(), "internal".into(), "INFO".into()));
+    assert_eq!(
+        (field("certificate"), field("issuer"), field("level")),
+        ("a.internal".into(), "internal".into(), "INFO".into())
+    );
     assert!(!field("serial").is_empty() && !field("reason").is_empty(), "{issued}");
 }
 
@@ -95,7 +101,7 @@ fn config(home: &Home, bind: &Bind, pebble: &Pebble) -> String {
     let nowhere = ports::loopback(ports::tcp());
     let mut text = home.head() + &resolver(bind.address());
     for (account, key) in [("pebble", "right"), ("stranger", "wrong")] {
-        text += &home.account(pebble).replace("[account.pebble]", &format!("[account.{account}]")).trim_end().to_owned();
+        text += &home.account(pebble).replace("[account.pebble]", &format!("[account.{account}]")).trim_end();
         text += &format!("\neab = {{ kid = \"kid-1\", hmac_key = {{ file = \"{key}\" }} }}\n\n");
     }
     text += &home.rfc2136("main", &["a.test"], bind);
@@ -113,7 +119,8 @@ fn config(home: &Home, bind: &Bind, pebble: &Pebble) -> String {
     text += &dns("power", &["c.test"], "powerdns", &powerdns);
     text += &dns("registered", &["d.test"], "acme-dns", &acme_dns);
     text += &dns("amazon", &["e.test"], "route53", &route53);
-    text += "[store.disk]\npfx = { password = { file = \"canary\" } }\n[store.disk.directory]\npath = \"certificates\"\n\n";
+    text +=
+        "[store.disk]\npfx = { password = { file = \"canary\" } }\n[store.disk.directory]\npath = \"certificates\"\n\n";
     text += "[defaults]\nissuers = [\"pebble\"]\n\n";
     for name in ["a.test", "b.test", "c.test", "d.test", "e.test"] {
         text += &certificate(name, &[name], "");
