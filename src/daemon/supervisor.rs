@@ -9,13 +9,13 @@ use crate::clock::Clock;
 use crate::http::Status;
 
 /// The service manager, where there is one.
-pub(super) struct Service {
+pub(super) struct Supervisor {
     status: Arc<Status>,
     clock: Clock,
     interval: Option<Duration>,
 }
 
-impl Service {
+impl Supervisor {
     /// Asks whether a watchdog waits.
     pub(super) fn new(status: Arc<Status>, clock: Clock) -> Self {
         let interval = sd_notify::watchdog_enabled().map(|limit| limit / 3);
