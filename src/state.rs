@@ -6,6 +6,7 @@
 pub mod account;
 pub mod ca;
 pub mod certificate;
+mod collation;
 pub mod delivery;
 pub mod deployment;
 pub mod error;

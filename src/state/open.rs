@@ -13,7 +13,7 @@ use sqlx::{AnyPool, Executor as _};
 use tokio::sync::Notify;
 
 use super::lock::{self, Lock};
-use super::{Backend, Inner, Result, State, StateError};
+use super::{Backend, Inner, Result, State, StateError, collation};
 use crate::config::{Database, StateSettings};
 use crate::secret::{Sealer, SecretError, SecretRef};
 
@@ -37,6 +37,9 @@ impl State {
         let lock = take_lock(settings).await?;
         let (read, write, backend) = connect(settings, true).await?;
         MIGRATIONS.run(&write).await.map_err(explain_migration)?;
+        if backend == Backend::Postgres {
+            collation::to_c_order(&write, &MIGRATIONS).await?;
+        }
         let sealer = seal_key(settings, &write, true).await?;
         Ok(Self::assemble(settings, read, write, backend, sealer, lock))
     }
@@ -148,23 +151,27 @@ fn explain_migration(error: MigrateError) -> StateError {
 
 /// The seal key, held against the one that the database was sealed with.
 async fn seal_key(settings: &StateSettings, pool: &AnyPool, make: bool) -> Result<Sealer> {
-    let expected: Option<String> =
-        sqlx::query_scalar("SELECT value FROM meta WHERE name = $1").bind(SEAL_KEY_ID).fetch_optional(pool).await?;
+    let mut expected = seal_key_id(pool).await?;
     let (sealer, place) = find_key(settings, expected.as_deref(), make)?;
+    if expected.is_none() {
+        sqlx::query("INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
+            .bind(SEAL_KEY_ID)
+            .bind(sealer.id())
+            .execute(pool)
+            .await?;
+        // Another node may have been first, with another key.
+        expected = seal_key_id(pool).await?;
+    }
     match expected {
         Some(id) if id != sealer.id() => {
             Err(StateError::OtherSealKey { sealed_with: id, place, found: sealer.id().to_owned() })
         }
-        Some(_) => Ok(sealer),
-        None => {
-            sqlx::query("INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
-                .bind(SEAL_KEY_ID)
-                .bind(sealer.id())
-                .execute(pool)
-                .await?;
-            Ok(sealer)
-        }
+        _ => Ok(sealer),
     }
+}
+
+async fn seal_key_id(pool: &AnyPool) -> Result<Option<String>> {
+    Ok(sqlx::query_scalar("SELECT value FROM meta WHERE name = $1").bind(SEAL_KEY_ID).fetch_optional(pool).await?)
 }
 
 fn find_key(settings: &StateSettings, expected: Option<&str>, make: bool) -> Result<(Sealer, String)> {
