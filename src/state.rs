@@ -117,6 +117,7 @@ impl State {
     /// Where the database fails.
     pub async fn sweep(&self, before: Timestamp) -> Result<()> {
         let mut write = self.begin().await?;
+        order::keep_counts(&mut write, before).await?;
         for statement in [
             "DELETE FROM txt WHERE withdrawn_at < $1",
             "DELETE FROM acme_order WHERE finished_at < $1",

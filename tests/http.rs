@@ -266,7 +266,7 @@ async fn a_reload_answers_with_what_the_daemon_says() {
         let refused: renewd::http::ReloadRequest = requests.recv().await.unwrap();
         refused.answer.send(Err(app::report("line seven"))).unwrap();
         let taken = requests.recv().await.unwrap();
-        taken.answer.send(Ok(renewd::http::Reloaded { certificates: 3, notes: Vec::new() })).unwrap();
+        taken.answer.send(Ok(renewd::http::Reloaded { certificates: 3, changed: true, notes: Vec::new() })).unwrap();
     };
     let asked = async {
         let refused = app.local(Method::POST, "/reload", Value::Null).await;

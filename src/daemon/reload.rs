@@ -9,6 +9,7 @@ use tracing::{error, info, warn};
 use super::files::Files;
 use super::{parts, reconcile};
 use crate::config::{self, Config, ConfigError, Loaded, Report};
+use crate::http::status::ConfigStatus;
 use crate::http::{App, ReloadAnswer, Reloaded};
 use crate::worker::Parts;
 
@@ -35,7 +36,7 @@ impl Reloader {
             }
         };
         match &outcome {
-            Ok(_) => self.app.status.config_taken(self.app.clock.now()),
+            Ok(reloaded) => self.taken(reloaded.changed),
             Err(report) => {
                 error!(reason = why, "the edited config is refused, the one before stays in force:\n{report}");
                 self.app.status.config_refused(report.clone(), self.app.clock.now());
@@ -44,10 +45,18 @@ impl Reloader {
         outcome
     }
 
+    /// A file that says the same as the one in force mends a refusal, and is no news otherwise.
+    fn taken(&self, changed: bool) {
+        let refused = matches!(*self.app.status.config(), ConfigStatus::Refused { .. });
+        if changed || refused {
+            self.app.status.config_taken(self.app.clock.now());
+        }
+    }
+
     async fn apply(&self, loaded: Loaded, why: &str) -> ReloadAnswer {
         let before = self.parts.load_full();
         let config = Arc::new(loaded.config);
-        let reloaded = Reloaded { certificates: config.certificates.len(), notes: loaded.notes };
+        let reloaded = Reloaded { certificates: config.certificates.len(), changed: false, notes: loaded.notes };
         let now = self.app.clock.now();
         let built = parts::build(&config, &self.app.state, &self.app.clock, Some(&before));
         if config == before.config && built.secrets == before.secrets {
@@ -68,7 +77,7 @@ impl Reloader {
             warn!("what has a problem is not tried at once: {}", providers::error::chain(&failure));
         }
         info!(reason = why, certificates = config.certificates.len(), "the edited config is in force");
-        Ok(reloaded)
+        Ok(Reloaded { changed: true, ..reloaded })
     }
 
     fn not_applied(&self, failure: &dyn std::error::Error) -> Report {

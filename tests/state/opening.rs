@@ -16,7 +16,7 @@ fn mode(file: &Path) -> u32 {
 }
 
 async fn refused(settings: &StateSettings) -> StateError {
-    State::open(settings).await.err().expect("it is refused")
+    State::open(settings).await.expect_err("it is refused")
 }
 
 #[tokio::test]
