@@ -47,7 +47,7 @@ pub(super) async fn revoke(output: &Output, world: &World, revocation: &Revocati
         "serial": revocation.serial,
         "replace": !revocation.no_replace,
     });
-    submit(output, world, &path, &body, revocation.wait).await
+    submit(output, world, &path, &body, !revocation.no_wait).await
 }
 
 pub(super) async fn deploy(output: &Output, world: &World, name: &str, wait: bool) -> Outcome {

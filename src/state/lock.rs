@@ -10,6 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 use sqlx::any::AnyConnectOptions;
 use sqlx::{AnyConnection, Connection as _};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::{Result, StateError};
 
@@ -18,6 +19,9 @@ const ADVISORY_LOCK: i64 = 0x7265_6e65_7764;
 
 /// How often the connection that holds the advisory lock is looked at.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// The server may take this long to notice that a daemon has died and its connection is gone.
+const AFTERLIFE: Duration = Duration::from_secs(3);
 
 /// The lock, held until it is dropped, and given up by the kernel or the server when the process dies.
 #[derive(Debug)]
@@ -68,10 +72,17 @@ pub(super) fn take_file(directory: &Path) -> Result<Lock> {
 /// Takes the advisory lock of the database over a connection of its own.
 pub(super) async fn take_database(options: &AnyConnectOptions, url: &str) -> Result<Lock> {
     let mut connection = AnyConnection::connect_with(options).await?;
-    let taken: bool =
-        sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(ADVISORY_LOCK).fetch_one(&mut connection).await?;
-    if !taken {
-        return Err(StateError::DatabaseInUse { url: url.to_owned() });
+    let latest = Instant::now() + AFTERLIFE;
+    while !try_lock(&mut connection).await? {
+        if Instant::now() > latest {
+            return Err(StateError::DatabaseInUse { url: url.to_owned() });
+        }
+        tokio::time::sleep(AFTERLIFE / 20).await;
     }
     Ok(Lock::Connection(Mutex::new(connection)))
+}
+
+async fn try_lock(connection: &mut AnyConnection) -> Result<bool> {
+    let lock = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(ADVISORY_LOCK);
+    Ok(lock.fetch_one(connection).await?)
 }

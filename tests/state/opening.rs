@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use renewd::config::StateSettings;
 use renewd::secret::{Sealer, SecretError};
@@ -120,20 +121,37 @@ async fn postgres_refuses_what_sqlite_refuses() {
     let settings = on_postgres(&server, directory.path(), "newer");
     newer(&settings).await;
 
-    // Two nodes begin at the same moment, with two keys: one of them is told, not let in.
+    // Two daemons begin at the same moment: one of them is told, not let in. Later on, another key is.
     let one = on_postgres(&server, directory.path(), "keys");
     let text = Sealer::generate_base64().unwrap();
     let other = StateSettings { seal_key: Some(secret(directory.path(), "other", &text)), ..one.clone() };
     let outcomes = [State::open(&one), State::open(&other)];
     let outcomes = futures_util::future::join_all(outcomes).await;
-    let refused: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
-    assert!(matches!(refused.as_slice(), [StateError::OtherSealKey { .. }]), "{refused:?}");
+    let told: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
+    assert!(matches!(told.as_slice(), [StateError::DatabaseInUse { .. }]), "{told:?}");
+    let late = if outcomes[0].is_ok() { &other } else { &one };
+    drop(outcomes);
+    let error = refused_when_free(late).await;
+    assert!(matches!(error, StateError::OtherSealKey { .. }), "{error:?}");
 
     // A wrong password is told without the password.
     let wrong = secret(directory.path(), "password", "not-the-password");
     let error = refused_database(&one, wrong).await;
     assert!(matches!(error, StateError::Database(_)), "{error:?}");
     assert!(!format!("{error:?} {}", providers::error::chain(&error)).contains("not-the-password"));
+}
+
+/// The server notices after a moment that the connection that held the lock is gone.
+async fn refused_when_free(settings: &StateSettings) -> StateError {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match refused(settings).await {
+            StateError::DatabaseInUse { .. } if Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            other => return other,
+        }
+    }
 }
 
 async fn refused_database(settings: &StateSettings, wrong: renewd::secret::SecretRef) -> StateError {
