@@ -5,6 +5,7 @@ mod files;
 mod parts;
 mod reconcile;
 mod reload;
+mod secrets;
 mod supervisor;
 mod timekeeper;
 
@@ -79,7 +80,8 @@ impl Daemon {
         };
         timekeeper.look().await?;
         reconcile::reconcile(&config, &state, clock.now()).await?;
-        let parts = Arc::new(ArcSwap::new(parts::build(Arc::clone(&config), &state, &clock, None)));
+        let parts = Arc::new(ArcSwap::new(parts::build(&config, &state, &clock, None)));
+        parts.load().prepare().await;
         let worker = Worker::new(state.clone(), clock.clone(), Arc::clone(&parts), trusted);
         let (reload, requests) = mpsc::channel(16);
         let app = App {
@@ -91,6 +93,7 @@ impl Daemon {
         };
         let mut files = Files::new();
         files.watch(&loaded.files);
+        files.read_again();
         let (stop, stopped) = watch::channel(false);
         let supervisor = Supervisor::new(Arc::clone(&status), clock.clone());
         let tasks = tasks(&app, worker, timekeeper, &stopped).await?;
@@ -157,8 +160,7 @@ async fn tasks(
         Ok(())
     });
     let status = Arc::clone(&app.status);
-    let scheduler =
-        Scheduler::new(app.state.clone(), app.clock.clone(), worker.clone(), move |now| status.beat(now));
+    let scheduler = Scheduler::new(app.state.clone(), app.clock.clone(), worker.clone(), move |now| status.beat(now));
     let stop = stopped.clone();
     tasks.spawn(async move {
         scheduler.run(stop).await;

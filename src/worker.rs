@@ -32,6 +32,9 @@ use reading::Reading;
 /// More actions than this in one turn are a fault of ours: the certificate is put down, so that it harms no other.
 const MOST_ACTIONS: usize = 400;
 
+/// What is over is remembered this long.
+const REMEMBERED: Duration = Duration::from_secs(90 * 24 * 3600);
+
 /// What the config was made into.
 #[derive(Debug)]
 pub struct Parts {
@@ -43,6 +46,20 @@ pub struct Parts {
     pub stores: BTreeMap<String, Arc<dyn CertificateStore>>,
     /// All DNS instances.
     pub dns01: Arc<Dns01>,
+    /// A fingerprint of the secrets that were read for them: another one means that a secret was replaced.
+    pub secrets: [u8; 32],
+}
+
+impl Parts {
+    /// Makes ready what must be there before the first order: private CAs. What cannot be made is said, and tried again
+    /// when it is needed.
+    pub async fn prepare(&self) {
+        for seats in self.issuers.values() {
+            if let Err(failure) = seats.issuer.prepare().await {
+                error!(issuer = seats.issuer.id(), "not ready: {}", providers::error::chain(&failure));
+            }
+        }
+    }
 }
 
 /// An issuer, and as many seats as it works on orders at the same time.
@@ -132,6 +149,18 @@ impl Worker {
         let look_again_at = self.clock.now().plus(Duration::from_secs(600));
         let standing = Standing { state: row.state, problem: Some(problem.to_owned()), look_again_at };
         Ok(self.state.put_down(name, row.look_again_at, &standing).await?)
+    }
+
+    /// Forgets orders, withdrawn values and jobs that were over long ago. By a clock that cannot be trusted nothing is
+    /// forgotten.
+    ///
+    /// # Errors
+    /// Where the state fails.
+    pub async fn sweep(&self) -> Result<(), WorkError> {
+        if self.clock_trusted.load(Ordering::Relaxed) {
+            self.state.sweep(self.clock.now().minus(REMEMBERED)).await?;
+        }
+        Ok(())
     }
 
     async fn stop_running_in_circles(&self, name: &str) -> Result<(), WorkError> {

@@ -1,5 +1,7 @@
 //! The database: each body runs on SQLite and on a real PostgreSQL, whose own collation is not the C order.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 #[path = "peers/peers.rs"]
 mod peers;
 

@@ -33,7 +33,8 @@ impl Turn<'_> {
                 bundles.push(deployed(&self.parts, &version));
             }
         }
-        let event = DeployEvent { event: "issued", bundles };
+        let again = waiting.iter().all(|row| row.done_at.is_some());
+        let event = DeployEvent { event: if again { "requested" } else { "issued" }, bundles };
         let outcome = command::run(command, &event).await;
         crash::point(Point::Deployed);
         let failed = outcome

@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How much of the log a failing test shows.
 const TAIL: usize = 12_000;
 
+/// What systemd would tell a service.
+const SYSTEMD: [&str; 4] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "JOURNAL_STREAM", "CREDENTIALS_DIRECTORY"];
+
 /// A running daemon.
 pub struct Daemon {
     child: Child,
@@ -48,7 +51,12 @@ impl Daemon {
 
     /// The same with these variables.
     pub fn start_with_env(home: &Home, variables: &[(&str, &str)]) -> Self {
-        let mut daemon = Self::spawn(home, variables);
+        Self::start_with(home, &[], variables)
+    }
+
+    /// The same with further words on the command line.
+    pub fn start_with(home: &Home, words: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut daemon = Self::spawn_with(home, words, variables);
         let answers = process::wait(PATIENCE, || daemon.has_ended().is_some() || daemon.is_live());
         let ended = daemon.has_ended();
         assert!(answers && ended.is_none(), "renewd does not come up ({ended:?}); its log:\n{}", daemon.log());
@@ -57,10 +65,14 @@ impl Daemon {
 
     /// Starts `renewd run` and waits for nothing: for one that is to die, or to be refused.
     pub fn spawn(home: &Home, variables: &[(&str, &str)]) -> Self {
+        Self::spawn_with(home, &[], variables)
+    }
+
+    fn spawn_with(home: &Home, words: &[&str], variables: &[(&str, &str)]) -> Self {
         let log = home.file("renewd.log");
         let out = File::options().create(true).append(true).open(&log).expect("the log can be opened");
         let mut command = program();
-        command.args(["run", "--config"]).arg(home.config()).envs(variables.iter().copied());
+        command.args(["run", "--config"]).arg(home.config()).args(words).envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(out.try_clone().expect("a file can be cloned")).stderr(out);
         let child = command.spawn().expect("renewd can be started");
         Daemon { child, config: home.config(), log, port: home.port() }
@@ -156,6 +168,11 @@ impl Daemon {
     pub fn certificates(&self) -> Vec<Value> {
         let list = self.cli_json(&["list"]);
         list["certificates"].as_array().unwrap_or_else(|| panic!("no list: {list}")).clone()
+    }
+
+    /// One certificate, as `show --json` tells it.
+    pub fn show(&self, name: &str) -> Value {
+        self.cli_json(&["show", name])
     }
 
     /// How far a certificate has come, as `list --json` tells it.
@@ -255,8 +272,9 @@ impl Answer {
 /// `renewd` with nothing of the test's environment that it would heed.
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_renewd"));
-    for variable in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "JOURNAL_STREAM", "CREDENTIALS_DIRECTORY", "RENEWD_CRASH_AT"] {
-        command.env_remove(variable);
+    let ours = std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("RENEWD_"));
+    for name in ours.chain(SYSTEMD.map(str::to_owned)) {
+        command.env_remove(name);
     }
     command
 }

@@ -2,8 +2,21 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+#[path = "../peers/fakes/acme_dns.rs"]
+mod acme_dns;
+#[path = "../peers/fakes/cloudflare.rs"]
+mod cloudflare;
+#[path = "../peers/fakes/name_server.rs"]
+mod name_server;
 #[path = "../peers/peers.rs"]
 mod peers;
 
+mod bridge;
 mod harness;
 mod home;
+
+mod issuance;
+mod private_ca;
+mod providers;
+mod refusals;
+mod secrecy;

@@ -110,7 +110,7 @@ pub(super) async fn retired_and_back(state: &State) {
     let row = state.certificate("a").await.unwrap().unwrap();
     assert_eq!((row.state, row.retired_at), (CertificateState::Retired, Some(NOW.plus(MINUTE))));
     assert_eq!(row.look_again_at, NOW.plus(MINUTE), "its order is to be given up, its TXT values withdrawn");
-    assert_eq!(state.definitions().await.unwrap()[0].2, true);
+    assert!(state.definitions().await.unwrap()[0].2);
     assert!(state.expiries(10).await.unwrap().is_empty());
 
     let mut write = state.begin().await.unwrap();

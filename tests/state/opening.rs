@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use renewd::config::StateSettings;
-use renewd::secret::{SecretError, Sealer};
+use renewd::secret::{Sealer, SecretError};
 use renewd::state::{State, StateError};
 use tempfile::TempDir;
 
@@ -16,7 +16,7 @@ fn mode(file: &Path) -> u32 {
 }
 
 async fn refused(settings: &StateSettings) -> StateError {
-    State::open(settings).await.err().expect("it is refused")
+    State::open(settings).await.expect_err("it is refused")
 }
 
 #[tokio::test]

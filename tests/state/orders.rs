@@ -23,7 +23,10 @@ pub(super) async fn an_order_from_open_to_done(state: &State) {
     state.order_waits(&made.id, NOW.plus(MINUTE * 3)).await.unwrap();
     state.order_issued(&made.id, "PEM").await.unwrap();
     let row = state.open_order("a").await.unwrap().unwrap();
-    assert_eq!((row.directory_url.as_deref(), row.url.as_deref()), (Some("https://ca.test/"), Some("https://ca.test/1")));
+    assert_eq!(
+        (row.directory_url.as_deref(), row.url.as_deref()),
+        (Some("https://ca.test/"), Some("https://ca.test/1"))
+    );
     assert_eq!(row.profile, None, "the CA has no such profile");
     assert_eq!(row.presented_at, Some(NOW.plus(MINUTE)), "the first time counts");
     assert_eq!((row.next_step_at, row.chain.as_deref()), (NOW.plus(MINUTE * 3), Some("PEM")));

@@ -71,7 +71,9 @@ fn search(directory: &TempDir, keys: &[PrivateKey]) {
         let der = key.to_pkcs8_der();
         // Octets 36 to 68 of a P-256 key in PKCS#8 are the secret itself.
         for secret in [der.as_slice(), &der[36..68]] {
-            assert!(!holds(secret) && !holds(BASE64.encode(secret).as_bytes()) && !holds(hex::encode(secret).as_bytes()));
+            assert!(
+                !holds(secret) && !holds(BASE64.encode(secret).as_bytes()) && !holds(hex::encode(secret).as_bytes())
+            );
         }
         let pem = key.to_pkcs8_pem();
         assert!(!holds(pem.lines().nth(1).unwrap().as_bytes()));
