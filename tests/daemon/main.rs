@@ -15,6 +15,7 @@ mod bridge;
 mod harness;
 mod home;
 
+mod crash;
 mod issuance;
 mod private_ca;
 mod providers;
