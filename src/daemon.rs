@@ -93,6 +93,7 @@ impl Daemon {
         };
         let mut files = Files::new();
         files.watch(&loaded.files);
+        files.read_again();
         let (stop, stopped) = watch::channel(false);
         let supervisor = Supervisor::new(Arc::clone(&status), clock.clone());
         let tasks = tasks(&app, worker, timekeeper, &stopped).await?;

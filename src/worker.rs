@@ -24,6 +24,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::dns01::Dns01;
 use crate::issuer::Issuer;
+use crate::locks::Locks;
 use crate::planner::{Action, Decision, decide};
 use crate::state::certificate::Standing;
 use crate::state::{CertificateState, State, StateError};
@@ -109,13 +110,14 @@ pub struct Worker {
     parts: Arc<ArcSwap<Parts>>,
     clock_trusted: Arc<AtomicBool>,
     stamps: Arc<Mutex<HashMap<(String, String), String>>>,
+    commands: Arc<Locks>,
 }
 
 impl Worker {
     /// Works with these parts, which a reload may swap at any time; a turn goes on with those that it began with.
     #[must_use]
     pub fn new(state: State, clock: Clock, parts: Arc<ArcSwap<Parts>>, clock_trusted: Arc<AtomicBool>) -> Self {
-        Self { state, clock, parts, clock_trusted, stamps: Arc::default() }
+        Self { state, clock, parts, clock_trusted, stamps: Arc::default(), commands: Arc::default() }
     }
 
     /// Does what there is to do for one certificate, until it rests.

@@ -1,6 +1,6 @@
 //! Watching the config's files: editors that rename, included files, symbolic links.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,38 +19,35 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Tells when one of the config's files has changed.
 pub(super) struct Files {
     watcher: Option<RecommendedWatcher>,
-    paths: Vec<PathBuf>,
     directories: BTreeSet<PathBuf>,
+    /// How the files looked before they were last read.
+    stamps: BTreeMap<PathBuf, Stamp>,
     changes: mpsc::UnboundedReceiver<()>,
-    sender: mpsc::UnboundedSender<()>,
     /// Something happened that was not looked at yet.
     pending: bool,
-    /// How the files looked when they were last said to have changed; `None`: nobody has looked.
-    seen: Option<Vec<Look>>,
 }
 
-/// What tells one state of a file from another: the file that a link leads to, its number, size and times; of a directory
-/// that of its entries.
-type Look = (PathBuf, Vec<(PathBuf, u64, u64, i64, i64)>);
+/// Where a file's links lead, and which content stands there: inode, size, change time. `None`: nothing.
+type Stamp = Option<(PathBuf, u64, u64, i64, i64)>;
 
 impl Files {
     /// Watches nothing yet. Where the machine offers no way to watch, SIGHUP and `renewd reload` still work.
     pub(super) fn new() -> Self {
         let (sender, changes) = mpsc::unbounded_channel();
-        let events = sender.clone();
         let made = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             if event.is_ok_and(|event| !event.kind.is_access()) {
-                let _ = events.send(());
+                let _ = sender.send(());
             }
         });
         let watcher = made.inspect_err(|error| warn!("saving the config will not be noticed: {error}")).ok();
-        Self { watcher, paths: Vec::new(), directories: BTreeSet::new(), changes, sender, pending: false, seen: None }
+        Self { watcher, directories: BTreeSet::new(), stamps: BTreeMap::new(), changes, pending: false }
     }
 
     /// Watches these files, and no others any more. Their directories are watched, since editors replace files.
     pub(super) fn watch(&mut self, files: &[PathBuf]) {
+        let stamp_of = |file: &PathBuf| self.stamps.get(file).cloned().unwrap_or_else(|| stamp(file));
+        self.stamps = files.iter().map(|file| (file.clone(), stamp_of(file))).collect();
         let wanted: BTreeSet<PathBuf> = files.iter().flat_map(|file| directories(file)).collect();
-        self.paths = files.to_vec();
         let Some(watcher) = &mut self.watcher else { return };
         for directory in self.directories.difference(&wanted) {
             let _ = watcher.unwatch(directory);
@@ -59,15 +56,23 @@ impl Files {
             if let Err(error) = watcher.watch(directory, RecursiveMode::NonRecursive) {
                 warn!(directory = %directory.display(), "changes there will not be noticed: {error}");
             }
-            // What changed between the reading and the watching would be missed: it is read once more.
-            self.seen = None;
-            let _ = self.sender.send(());
         }
         self.directories = wanted;
     }
 
-    /// Returns when one of the files has changed and it has become quiet. May be dropped and called again: nothing that
-    /// happened is forgotten.
+    /// The files are about to be read: from now on it counts how they look at this moment.
+    pub(super) fn look(&mut self) {
+        self.stamps.iter_mut().for_each(|(file, found)| *found = stamp(file));
+    }
+
+    /// The files were read before they were watched: the next `changed` returns soon, whatever happened.
+    pub(super) fn read_again(&mut self) {
+        self.stamps.values_mut().for_each(|found| *found = None);
+        self.pending = true;
+    }
+
+    /// Returns when one of the files has changed and it has become quiet. What else happens in their directories, such as
+    /// a log that grows, is nothing. May be dropped and called again: nothing that happened is forgotten.
     pub(super) async fn changed(&mut self) {
         loop {
             if !self.pending && self.changes.recv().await.is_none() {
@@ -77,28 +82,16 @@ impl Files {
             let latest = Instant::now() + PATIENCE;
             while timeout(QUIET, self.changes.recv()).await.is_ok() && Instant::now() < latest {}
             self.pending = false;
-            let looks = Some(self.paths.iter().map(|path| look(path)).collect());
-            if self.seen != looks {
-                self.seen = looks;
-                return;
+            if self.stamps.iter().any(|(file, found)| stamp(file) != *found) {
+                return self.look();
             }
         }
     }
 }
 
-fn look(path: &Path) -> Look {
-    let resolved = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mut entries: Vec<PathBuf> = match std::fs::read_dir(&resolved) {
-        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
-        Err(_) => vec![resolved.clone()],
-    };
-    entries.sort_unstable();
-    let told = |path: PathBuf| {
-        let told = std::fs::metadata(&path).ok()?;
-        let changed = told.ctime().saturating_mul(1_000_000_000).saturating_add(told.ctime_nsec());
-        Some((path, told.ino(), told.size(), told.mtime(), changed))
-    };
-    (resolved, entries.into_iter().filter_map(told).collect())
+fn stamp(file: &Path) -> Stamp {
+    let (path, metadata) = (std::fs::canonicalize(file).ok()?, std::fs::metadata(file).ok()?);
+    Some((path, metadata.ino(), metadata.size(), metadata.ctime(), metadata.ctime_nsec()))
 }
 
 /// The directory of a file, and of what it links to.
@@ -130,7 +123,9 @@ mod tests {
         write(&file, "a");
         let mut files = Files::new();
         files.watch(std::slice::from_ref(&file));
-        assert!(changes(&mut files).await, "it is read again once it is watched");
+        assert!(!changes(&mut files).await);
+        files.read_again();
+        assert!(changes(&mut files).await);
         write(&directory.path().join("log"), "a line");
         assert!(!changes(&mut files).await, "a log beside it is of no interest");
         write(&file, "b");
@@ -145,7 +140,6 @@ mod tests {
         write(&file, "a");
         let mut files = Files::new();
         files.watch(std::slice::from_ref(&file));
-        assert!(changes(&mut files).await);
         write(&file, "b");
         assert!(timeout(QUIET / 3, files.changed()).await.is_err(), "it is not quiet yet");
         assert!(changes(&mut files).await);
@@ -158,7 +152,6 @@ mod tests {
         write(&file, "a");
         let mut files = Files::new();
         files.watch(std::slice::from_ref(&file));
-        assert!(changes(&mut files).await);
         write(&file, "b");
         let noise = async {
             loop {

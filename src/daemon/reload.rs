@@ -23,6 +23,7 @@ pub(super) struct Reloader {
 impl Reloader {
     /// Reads the file and, where it is good, puts it in force. Work in progress goes on with the config it began with.
     pub(super) async fn reload(&self, files: &mut Files, why: &str) -> ReloadAnswer {
+        files.look();
         let outcome = match config::load(&self.path) {
             Ok(loaded) => {
                 files.watch(&loaded.files);

@@ -14,9 +14,12 @@ mod peers;
 mod bridge;
 mod harness;
 mod home;
+mod own_ca;
 
+mod crash;
 mod issuance;
 mod private_ca;
 mod providers;
 mod refusals;
+mod reload;
 mod secrecy;

@@ -101,7 +101,7 @@ fn config(home: &Home, bind: &Bind, pebble: &Pebble) -> String {
     let nowhere = ports::loopback(ports::tcp());
     let mut text = home.head() + &resolver(bind.address());
     for (account, key) in [("pebble", "right"), ("stranger", "wrong")] {
-        text += &home.account(pebble).replace("[account.pebble]", &format!("[account.{account}]")).trim_end();
+        text += home.account(pebble).replace("[account.pebble]", &format!("[account.{account}]")).trim_end();
         text += &format!("\neab = {{ kid = \"kid-1\", hmac_key = {{ file = \"{key}\" }} }}\n\n");
     }
     text += &home.rfc2136("main", &["a.test"], bind);
