@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::peers::bind::Bind;
@@ -26,18 +26,6 @@ impl Home {
         let home = Home::new();
         home.save(&format!("{}{text}", home.head()));
         home
-    }
-
-    /// A folder whose config is `acme_config`.
-    pub fn acme(bind: &Bind, zones: &[&str], pebble: &Pebble, extra: &str) -> Self {
-        let home = Home::new();
-        home.save(&home.acme_config(bind, zones, pebble, extra));
-        home
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        self.folder.path()
     }
 
     /// The path of something in it.
