@@ -121,7 +121,7 @@ impl Daemon {
 
     /// Saves the config anew and waits until it is in force or refused; says which by the log.
     pub fn reload_by_saving(&self, home: &Home, text: &str) {
-        let outcomes = |log: &str| log.matches("the edited config is").count();
+        let outcomes = |log: &str| log.matches("the edited config is ").count();
         let before = outcomes(&self.log());
         home.save(text);
         let seen = process::wait(PATIENCE, || outcomes(&self.log()) > before);
@@ -187,16 +187,19 @@ impl Daemon {
     /// # Panics
     /// When it takes longer, with how they stand.
     pub fn until_all(&mut self, limit: Duration, state: &str) {
-        let mut last = Vec::new();
-        let mut all = || {
-            last = self.certificates();
-            !last.is_empty() && last.iter().all(|one| one["state"] == state)
-        };
-        if process::wait(limit, &mut all) {
-            return;
+        let start = Instant::now();
+        loop {
+            let all = self.certificates();
+            if !all.is_empty() && all.iter().all(|one| one["state"] == state) {
+                return;
+            }
+            if start.elapsed() > limit {
+                let lines = all.iter().map(|one| format!("{}: {} {}", one["name"], one["state"], one["problem"]));
+                panic!("not every certificate is {state} in {limit:?}:\n{}", lines.collect::<Vec<_>>().join("\n"));
+            }
+            // Each look starts a program: time is left to the daemon.
+            std::thread::sleep(Duration::from_millis(200));
         }
-        let lines = last.iter().map(|one| format!("{}: {} {}", one["name"], one["state"], one["problem"]));
-        panic!("not every certificate is {state} in {limit:?}:\n{}", lines.collect::<Vec<_>>().join("\n"));
     }
 
     /// Waits for a condition.

@@ -16,7 +16,7 @@ use crate::peers::powerdns::PowerDns;
 use crate::peers::{openssl, programs};
 use crate::secrecy;
 
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(60);
 const NAMES: [&str; 2] = ["zone.test", "*.zone.test"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
