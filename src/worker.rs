@@ -20,7 +20,7 @@ use providers::stores::CertificateStore;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{debug, error};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::dns01::Dns01;
 use crate::issuer::Issuer;
@@ -125,7 +125,10 @@ impl Worker {
     /// # Errors
     /// Where the state fails: nothing was lost, and the same turn can be taken again.
     pub async fn work(&self, name: &str) -> Result<(), WorkError> {
-        let mut turn = Turn { worker: self, parts: self.parts.load_full(), seat: None };
+        // The row is read before the config: whatever is written from now on, a reload too, makes another turn.
+        let Some(row) = self.state.certificate(name).await? else { return Ok(()) };
+        let taken_up = row.look_again_at;
+        let mut turn = Turn { worker: self, parts: self.parts.load_full(), taken_up, seat: None };
         for _ in 0..MOST_ACTIONS {
             let Some(reading) = Reading::of(name, self, &turn.parts).await? else { return Ok(()) };
             let now = self.clock.now();
@@ -133,7 +136,7 @@ impl Worker {
             let Decision { action, standing } = decide(&reading.certificate(trusted), now);
             debug!(certificate = name, ?action, "decided");
             if action == Action::Rest {
-                return Ok(self.state.put_down(name, reading.row.look_again_at, &standing).await?);
+                return Ok(self.state.put_down(name, taken_up, &standing).await?);
             }
             if turn.carry_out(action, &reading).await? == Turning::Rests {
                 return Ok(());
@@ -184,6 +187,8 @@ enum Turning {
 struct Turn<'a> {
     worker: &'a Worker,
     parts: Arc<Parts>,
+    /// The certificate's `look_again_at` when the turn began.
+    taken_up: Timestamp,
     /// Held from the first step of an order to the end of the turn.
     seat: Option<OwnedSemaphorePermit>,
 }
@@ -221,7 +226,7 @@ impl Turn<'_> {
         let look_again_at = self.clock().now().plus(wait);
         let standing =
             Standing { state: CertificateState::Ordering, problem: reading.row.problem.clone(), look_again_at };
-        self.state().put_down(&reading.row.name, reading.row.look_again_at, &standing).await?;
+        self.state().put_down(&reading.row.name, self.taken_up, &standing).await?;
         Ok(Turning::Rests)
     }
 }
