@@ -44,7 +44,7 @@ impl Timekeeper {
         }
         if !before && trusted {
             info!(%now, "the clock is right again");
-            self.state.wake();
+            self.state.retry_troubled(now).await?;
         }
         Ok(())
     }

@@ -43,6 +43,18 @@ impl Turn<'_> {
         Ok(self.state().inspected(&reading.row.name).await?)
     }
 
+    /// A first version gets a number above what its stores hold: that did not fit, and is left untouched.
+    pub(super) async fn free_number(&self, reading: &Reading) -> u64 {
+        let (None, Some(name)) = (&reading.version, BundleName::parse(&reading.row.name)) else { return 1 };
+        let mut highest = 0;
+        for hand in reading.stores.iter().filter_map(|(store, _)| self.parts.stores.get(store)) {
+            // A store that cannot be read now cannot be written either, or puts the version beside what it has.
+            let found = hand.get(&name).await.ok().flatten();
+            highest = highest.max(found.map_or(0, |bundle| bundle.version));
+        }
+        highest.saturating_add(1)
+    }
+
     async fn look_into(
         &self,
         store: &dyn CertificateStore,

@@ -106,7 +106,7 @@ impl Turn<'_> {
             not_before: leaf.not_before,
             not_after: leaf.not_after,
             jitter: dice(),
-            number_at_least: 1,
+            number_at_least: self.free_number(reading).await,
             stores: stores.unwrap_or_default(),
             adopted: false,
         };

@@ -23,3 +23,4 @@ mod providers;
 mod refusals;
 mod reload;
 mod secrecy;
+mod store;
