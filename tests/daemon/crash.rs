@@ -44,7 +44,7 @@ impl Walk {
 
     fn along(&self, points: &[Point]) {
         for point in points {
-            println!("{}", point.name());
+            eprintln!("{}", point.name());
             self.crash_at(*point);
         }
     }

@@ -72,7 +72,8 @@ fn an_empty_state_adopts_what_fits_and_leaves_the_rest_untouched() {
     };
     let write = |old: &str, more: &[&str]| {
         let long = fits.iter().chain(&["key.s.test", "url.s.test"]).map(|name| of(name, &[name], "default"));
-        let extra = long.collect::<String>() + &of("old.s.test", &["old.s.test"], old) + &of("names.s.test", more, "default");
+        let extra =
+            long.collect::<String>() + &of("old.s.test", &["old.s.test"], old) + &of("names.s.test", more, "default");
         home.acme_config(&bind, &[ZONE], &pebble, &extra)
     };
     home.save(&write("shortlived", &["names.s.test"]));
@@ -114,7 +115,8 @@ fn an_empty_state_adopts_what_fits_and_leaves_the_rest_untouched() {
         let (leaf, key) = (home.read(name, "cert.pem"), home.read(name, "privkey.pem"));
         assert_eq!(openssl::public_key_of_cert(&leaf), openssl::public_key_of_key(&key));
     }
-    let reported: Vec<_> = daemon.log().lines().filter(|line| line.contains("not adopted")).map(str::to_owned).collect();
+    let reported: Vec<_> =
+        daemon.log().lines().filter(|line| line.contains("not adopted")).map(str::to_owned).collect();
     assert_eq!(reported.len(), strange.len(), "{reported:?}");
     let runs = fs::read_to_string(&told).unwrap().lines().count();
     assert!((1..=strange.len()).contains(&runs), "consumers are told of the new ones only");
@@ -227,9 +229,7 @@ fn by_a_clock_that_went_back_nothing_is_ordered() {
     assert_eq!(orders(&daemon), 1);
     clock.set(0);
     daemon.until(LIMIT, "health tells", |daemon| daemon.json("/health")["checks"]["clock"]["status"] == "ok");
-    daemon.until(LIMIT, "it goes on", |daemon| {
-        version(daemon, "b.test") == 1
-    });
+    daemon.until(LIMIT, "it goes on", |daemon| version(daemon, "b.test") == 1);
     assert_eq!(version(&daemon, "a.test"), 1);
     daemon.until(Duration::from_secs(10), "all is well", |daemon| daemon.json("/health")["status"] == "ok");
 }
