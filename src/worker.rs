@@ -128,7 +128,8 @@ impl Worker {
         // The row is read before the config: whatever is written from now on, a reload too, makes another turn.
         let Some(row) = self.state.certificate(name).await? else { return Ok(()) };
         let taken_up = row.look_again_at;
-        let mut turn = Turn { worker: self, parts: self.parts.load_full(), taken_up, seat: None };
+        let mut turn =
+            Turn { worker: self, parts: self.parts.load_full(), taken_up, seat: None, slept: Duration::ZERO };
         for _ in 0..MOST_ACTIONS {
             let Some(reading) = Reading::of(name, self, &turn.parts).await? else { return Ok(()) };
             let now = self.clock.now();
@@ -191,6 +192,8 @@ struct Turn<'a> {
     taken_up: Timestamp,
     /// Held from the first step of an order to the end of the turn.
     seat: Option<OwnedSemaphorePermit>,
+    /// How long it has slept through short waits.
+    slept: Duration,
 }
 
 impl Turn<'_> {
