@@ -17,7 +17,9 @@ mod home;
 mod own_ca;
 
 mod crash;
+mod deploy;
 mod issuance;
+mod postgres;
 mod private_ca;
 mod providers;
 mod refusals;

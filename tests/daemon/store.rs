@@ -41,7 +41,7 @@ fn files_deleted_or_damaged_by_hand_are_put_back() {
 
     damage();
     for name in names {
-        let output = daemon.cli(&["deploy", name, "--wait"]);
+        let output = daemon.cli(&["deploy", name]);
         assert!(output.status.success(), "{name}: {}", said(&output));
     }
     assert_eq!(names.map(|name| files(&home, name)), before);
@@ -143,7 +143,7 @@ fn adopted_alone_tells_nobody_and_orders_nothing() {
     assert!(!told.exists(), "what is in use already is not deployed");
     // It is ours from now on: what is damaged is put back, and the next version has the next number.
     fs::remove_file(home.stored("a.q.test").join("chain.pem")).unwrap();
-    assert!(daemon.cli(&["deploy", "a.q.test", "--wait"]).status.success());
+    assert!(daemon.cli(&["deploy", "a.q.test"]).status.success());
     assert!(home.stored("a.q.test").join("chain.pem").exists());
     assert!(daemon.cli(&["renew", "a.q.test", "--force", "--wait"]).status.success());
     assert_eq!((version(&daemon, "a.q.test"), pebble.order_count()), (2, 2));

@@ -28,7 +28,7 @@ const EMPTY: &str = "TRUNCATE account, certificate, version, acme_order, txt, de
 macro_rules! each_body {
     ($open:expr, $($body:path),* $(,)?) => {
         $({
-            println!("{}", stringify!($body));
+            eprintln!("{}", stringify!($body));
             let state: State = $open(stringify!($body)).await;
             $body(&state).await;
         })*
