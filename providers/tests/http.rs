@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -12,6 +13,9 @@ use axum::routing::any;
 use providers::Error;
 use providers::http::{Answer, Client, base, join};
 use reqwest::Method;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection};
 use secrecy::SecretString;
 use tokio::task::JoinSet;
 
@@ -79,4 +83,28 @@ async fn refusals_keep_the_vendor_s_words_but_no_secret() {
     let detail = "403 Forbidden: the key *** may not".to_owned();
     assert_eq!(call(address, "no").await.unwrap_err(), Error::Unauthorized { detail });
     assert!(call(address, "nowhere").await.unwrap().is_not_found());
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_trusts_is_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let config = Arc::new(self_signed());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        ServerConnection::new(config).unwrap().complete_io(&mut stream).map(|_| ())
+    });
+    let url = base(&format!("https://localhost:{port}")).unwrap();
+    let error = Client::new().unwrap().request(Method::GET, url).send().await.unwrap_err();
+    assert!(matches!(&error, Error::Unavailable { detail } if detail.contains("certificate")), "{error:?}");
+    let refused = server.join().unwrap().unwrap_err().to_string();
+    assert!(refused.contains("fatal alert"), "the client tells the server why: {refused}");
+}
+
+fn self_signed() -> ServerConfig {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    builder.with_single_cert(vec![made.cert.der().clone()], key).unwrap()
 }
