@@ -235,20 +235,6 @@ impl State {
         })
     }
 
-    /// An order was decided on, for this reason (JSON).
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn decided(&self, name: &str, reason: &str, now: Timestamp) -> Result<()> {
-        sqlx::query("UPDATE certificate SET state = 'ordering', reason = $2, decided_at = $3 WHERE name = $1")
-            .bind(name)
-            .bind(reason)
-            .bind(now.millis())
-            .execute(self.writer())
-            .await?;
-        Ok(())
-    }
-
     /// Puts a certificate down until `look_again_at`.
     ///
     /// `looked_at` is the `look_again_at` that was read when it was taken up: where somebody has written another since
@@ -352,6 +338,17 @@ impl State {
             .await?;
         Ok(())
     }
+}
+
+/// An order was decided on, for this reason (JSON).
+pub(super) async fn note_decision(write: &mut Write, name: &str, reason: &str, now: Timestamp) -> Result<()> {
+    sqlx::query("UPDATE certificate SET state = 'ordering', reason = $2, decided_at = $3 WHERE name = $1")
+        .bind(name)
+        .bind(reason)
+        .bind(now.millis())
+        .execute(&mut **write)
+        .await?;
+    Ok(())
 }
 
 /// Due at once; never by the value that whoever works on it has read, so that `put_down` notices.

@@ -121,13 +121,14 @@ fn column(id: &str) -> Column<'_> {
 }
 
 impl State {
-    /// Writes an order down, open, its key sealed.
+    /// Writes an order down, open, its key sealed, and on its certificate why it was decided on: one transaction.
     ///
     /// # Errors
     /// Where sealing or the database fails.
     pub async fn add_order(&self, new: &NewOrder<'_>, now: Timestamp) -> Result<String> {
         let id = super::new_id();
         let sealed = self.sealer().seal(column(&id), new.key)?;
+        let mut write = self.begin().await?;
         sqlx::query(
             "INSERT INTO acme_order (id, certificate, issuer, reason, names, key_type, key_sealed, profile, state, \
              next_step_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'open', $9, $9)",
@@ -141,8 +142,10 @@ impl State {
         .bind(sealed)
         .bind(new.profile)
         .bind(now.millis())
-        .execute(self.writer())
+        .execute(&mut *write)
         .await?;
+        super::certificate::note_decision(&mut write, new.certificate, new.reason, now).await?;
+        write.commit().await?;
         Ok(id)
     }
 

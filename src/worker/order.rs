@@ -47,9 +47,7 @@ impl Turn<'_> {
             key: &key.to_pkcs8_der(),
             profile,
         };
-        let now = self.clock().now();
-        self.state().decided(name, &json, now).await?;
-        self.state().add_order(&order, now).await?;
+        self.state().add_order(&order, self.clock().now()).await?;
         crash::point(Point::OrderWritten);
         Ok(())
     }

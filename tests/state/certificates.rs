@@ -151,13 +151,12 @@ pub(super) async fn facts_are_noted(state: &State) {
     assert_eq!((row.created_at, row.look_again_at, row.retry_at), (NOW, NOW, Timestamp::EPOCH));
     assert!(state.certificate("b").await.unwrap().is_none());
 
-    state.decided("a", r#"{"reason":"missing"}"#, NOW.plus(MINUTE)).await.unwrap();
     state.inspected("a").await.unwrap();
+    let failing = order(state, "a", b"key").await;
     let row = state.certificate("a").await.unwrap().unwrap();
     assert_eq!((row.state, row.inspected), (CertificateState::Ordering, true));
-    assert_eq!((row.reason.as_deref(), row.decided_at), (Some(r#"{"reason":"missing"}"#), Some(NOW.plus(MINUTE))));
+    assert_eq!((row.reason.as_deref(), row.decided_at), (Some("{}"), Some(NOW)));
 
-    let failing = order(state, "a", b"key").await;
     state.order_failed(&failing, "no", NOW, MINUTE).await.unwrap();
     state.forget_backoff("a").await.unwrap();
     let row = state.certificate("a").await.unwrap().unwrap();

@@ -70,7 +70,6 @@ pub(super) async fn company_is_what_may_soon_be_issued(state: &State) {
     enlist(state, &["me", "ordering", "new", "asks", "failed"]).await;
     for name in ["ordering", "asks", "me"] {
         let order = order(state, name, b"key").await;
-        state.decided(name, "{}", NOW).await.unwrap();
         if name == "asks" {
             state.order_troubled(&order, "no", Some("do this"), NOW, MINUTE).await.unwrap();
         }

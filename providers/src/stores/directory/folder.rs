@@ -111,14 +111,16 @@ impl Folder {
         }
     }
 
-    /// Makes a file that was not there and syncs it. Nobody can read it before owner and mode are as they should be.
-    pub fn create(&self, name: &str, contents: &[u8], access: &Access) -> Result<(), Error> {
+    /// Makes a file that was not there; `sync_all` is the caller's. Nobody can read it before owner and mode are as they
+    /// should be.
+    pub fn create(&self, name: &str, contents: &[u8], access: &Access) -> Result<File, Error> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = fs::openat(&self.descriptor, name, flags, Mode::RUSR | Mode::WUSR);
         let file = file.map_err(|error| self.failed("make", name, error))?;
         give(&file, access).map_err(|error| not_given(&self.path.join(name), error))?;
         let mut file = File::from(file);
-        file.write_all(contents).and_then(|()| file.sync_all()).map_err(|error| self.failed("write", name, error))
+        file.write_all(contents).map_err(|error| self.failed("write", name, error))?;
+        Ok(file)
     }
 
     /// A file's bytes and what the system says of it; `None` where there is none, or something that cannot be read as one.
@@ -136,9 +138,14 @@ impl Folder {
     /// Syncs a file that somebody else may have written.
     pub fn sync_file(&self, name: &str) -> Result<(), Error> {
         match self.open_file(name)? {
-            Some(file) => file.sync_all().map_err(|error| self.failed("sync", name, error)),
+            Some(file) => self.sync_open(name, &file),
             None => Ok(()),
         }
+    }
+
+    /// Syncs a file that `create` has made.
+    pub fn sync_open(&self, name: &str, file: &File) -> Result<(), Error> {
+        file.sync_all().map_err(|error| self.failed("sync", name, error))
     }
 
     /// Syncs the directory: the names in it are durable afterwards.

@@ -172,9 +172,12 @@ impl Shop<'_> {
     /// Makes a version's directory whole under a temporary name, then gives it its own.
     fn write(&self, bundle: &Bundle) -> Result<VersionName, Error> {
         let folder = self.shelf.ensure_child(UNFINISHED, self.rules.directory)?;
+        // All are written before the first is synced: the file system then needs one commit for them, not five.
+        let mut written = Vec::with_capacity(bundle.files.len());
         for file in &bundle.files {
-            folder.create(&file.name, &file.contents, &self.rules.file(file.private))?;
+            written.push(folder.create(&file.name, &file.contents, &self.rules.file(file.private))?);
         }
+        bundle.files.iter().zip(&written).try_for_each(|(file, open)| folder.sync_open(&file.name, open))?;
         folder.sync()?;
         (self.settings.checkpoint)("directory_written");
         let version = self.free_name(bundle.version)?;
