@@ -24,5 +24,6 @@ mod private_ca;
 mod providers;
 mod refusals;
 mod reload;
+mod revocation;
 mod secrecy;
 mod store;
