@@ -157,8 +157,7 @@ async fn tasks(
         Ok(())
     });
     let status = Arc::clone(&app.status);
-    let scheduler =
-        Scheduler::new(app.state.clone(), app.clock.clone(), worker.clone(), move |now| status.beat(now));
+    let scheduler = Scheduler::new(app.state.clone(), app.clock.clone(), worker.clone(), move |now| status.beat(now));
     let stop = stopped.clone();
     tasks.spawn(async move {
         scheduler.run(stop).await;

@@ -1,0 +1,141 @@
+//! Obtaining certificates over ACME, beside lego and beside the bare requests.
+
+#[path = "figures/bare.rs"]
+mod bare;
+#[path = "figures/daemon.rs"]
+mod daemon;
+#[path = "figures/lego.rs"]
+mod lego;
+#[path = "../tests/peers/peers.rs"]
+mod peers;
+#[path = "figures/table.rs"]
+mod table;
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use renewd::state::State;
+
+use bare::Bare;
+use daemon::{Daemon, Home};
+use lego::Lego;
+use peers::bind::Bind;
+use peers::pebble::{Pebble, PebbleOptions};
+use table::{Table, median, time, times};
+
+const ZONE: &str = "example.com";
+/// Certificates that renewd obtains in one run.
+const MANY: usize = 200;
+/// Certificates that lego obtains, one run each: more would tell no more.
+const LEGO_RUNS: usize = 15;
+/// Certificates obtained alone, one after another.
+const ALONE: usize = 15;
+
+fn main() {
+    if !table::asked_for() {
+        return;
+    }
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime can be made");
+    rustls::crypto::aws_lc_rs::default_provider().install_default().expect("there is no other");
+    let mut table = Table::default();
+    for retry_after in [0, 1] {
+        let bind = Bind::start(&[ZONE]);
+        let pebble = Pebble::start(PebbleOptions { dns: bind.address(), retry_after, ..PebbleOptions::default() });
+        let manner = if retry_after == 0 { "no Retry-After" } else { "Retry-After 1 s" };
+        let lego = lego_runs(&pebble, &bind);
+        many(&mut table, manner, &pebble, &bind, lego);
+        if retry_after == 0 {
+            runtime.block_on(alone(&mut table, &pebble, &bind, lego));
+        }
+    }
+    table.note(format!(
+        "lego: the median of {LEGO_RUNS} runs, one process after another, times {MANY}; its account is made before"
+    ));
+    table.note("bare requests: instant-acme and RFC 2136 alone, with no state, store or look at the DNS".to_owned());
+    table.note(format!("alone: the median of {ALONE}, from the decision to order until the files are in the store"));
+    table.print("obtain");
+}
+
+fn lego_runs(pebble: &Pebble, bind: &Bind) -> Duration {
+    let lego = Lego::new(pebble, bind, ZONE);
+    median((0..LEGO_RUNS).map(|number| lego.obtain(&format!("lego{number}.{ZONE}"))).collect())
+}
+
+/// One renewd, started with an empty state and all certificates in its config.
+fn many(table: &mut Table, manner: &str, pebble: &Pebble, bind: &Bind, lego: Duration) {
+    let home = Home::new();
+    home.configure(&config(&home, pebble, bind, MANY));
+    let daemon = home.start();
+    let stored = daemon.wait(|| home.stored() == MANY, "all are stored");
+    let clean = daemon.wait(|| bind.all_txt(ZONE).is_empty(), "no TXT is left");
+    let lego = lego * u32::try_from(MANY).expect("it is small");
+    let row = format!("{MANY} certificates, start to stored; {manner}");
+    table.row(&row, &format!("lego {}", time(lego)), &time(stored), &times(lego, stored), "≥ 10 ×");
+    let row = format!("{MANY} certificates, start to the last TXT withdrawn; {manner}");
+    table.row(&row, &format!("lego {}", time(lego)), &time(clean), &times(lego, clean), "");
+}
+
+/// One certificate after another, each added to the config of an idle renewd.
+async fn alone(table: &mut Table, pebble: &Pebble, bind: &Bind, lego: Duration) {
+    let bare = Bare::new(pebble, bind, ZONE).await;
+    let mut limits = Vec::new();
+    for number in 0..ALONE {
+        limits.push(bare.obtain(&format!("bare{number}.{ZONE}")).await);
+    }
+    let home = Home::new();
+    home.configure(&config(&home, pebble, bind, 1));
+    let daemon = home.start();
+    add_one_by_one(&home, &daemon, pebble, bind);
+    let (limit, ours) = (median(limits), median(durations(&home).await));
+    let added = ours.saturating_sub(limit);
+    let row = "1 certificate alone; no Retry-After";
+    table.row(row, &format!("bare requests {}", time(limit)), &time(ours), &format!("+{}", time(added)), "≤ +50 ms");
+    table.row(row, &format!("lego {}", time(lego)), &time(ours), &times(lego, ours), "");
+}
+
+fn add_one_by_one(home: &Home, daemon: &Daemon, pebble: &Pebble, bind: &Bind) {
+    for count in 1..=ALONE + 1 {
+        home.configure(&config(home, pebble, bind, count));
+        daemon.answers("/health/ready");
+        daemon.reload();
+        daemon.wait(|| home.stored() == count, "the next is stored");
+        daemon.wait(|| bind.all_txt(ZONE).is_empty(), "no TXT is left");
+    }
+}
+
+/// From order to store, as the state remembers it; without the first certificate, which waited for the account.
+async fn durations(home: &Home) -> Vec<Duration> {
+    let settings = daemon::config_of(&home.config()).state;
+    let state = State::open_to_look(&settings).await.expect("the state can be looked at");
+    let mut durations = Vec::new();
+    for name in names(ALONE + 1).skip(1) {
+        let order = state.orders(&name, 1).await.expect("orders can be read").remove(0);
+        let version = state.versions(&name).await.expect("versions can be read").remove(0);
+        let delivery = state.deliveries(&version.id).await.expect("deliveries can be read").remove(0);
+        durations.push(delivery.stored_at.expect("it is stored").since(order.created_at));
+    }
+    durations
+}
+
+fn names(count: usize) -> impl Iterator<Item = String> {
+    (0..count).map(|number| format!("n{number:03}.{ZONE}"))
+}
+
+fn config(home: &Home, pebble: &Pebble, bind: &Bind, count: usize) -> String {
+    let address = bind.address();
+    let secret = home.write("tsig.key", bind.tsig_secret());
+    let mut text = format!(
+        "[resolver]\nservers = [\"{address}\"]\nauthoritative_port = {}\n\
+         [account.pebble]\ndirectory = \"{}\"\ncontact = [\"mailto:ops@example.com\"]\nagree_to_terms = true\n\
+         trusted_roots = \"{}\"\n\
+         [dns.main.rfc2136]\nserver = \"{address}\"\ntsig_key = \"{}\"\ntsig_secret = {{ file = \"{}\" }}\n\
+         [store.disk.directory]\n",
+        address.port(),
+        pebble.directory_url(),
+        pebble.tls_root().display(),
+        bind.tsig_key(),
+        secret.display(),
+    );
+    names(count).for_each(|name| writeln!(text, "[certificate.\"{name}\"]").expect("a string takes text"));
+    text
+}
