@@ -1,6 +1,7 @@
 //! The daemon: everything that is ours. The modules below stand in reading order; `docs/ARCHITECTURE.md` tells the
 //! rest.
 
+pub mod cli;
 pub mod daemon;
 
 pub mod http;
@@ -26,3 +27,4 @@ pub mod secret;
 pub mod clock;
 pub mod crash;
 pub mod identifier;
+pub mod logging;

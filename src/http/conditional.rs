@@ -129,7 +129,7 @@ mod tests {
             (vec![(none_match.clone(), "*")], 304),
             (vec![(none_match.clone(), "\"x\"")], 200),
             (vec![(none_match.clone(), "\"x\""), (none_match.clone(), tag.as_str())], 304),
-            (vec![(none_match.clone(), "\"x\""), (since.clone(), same)], 200),
+            (vec![(none_match, "\"x\""), (since.clone(), same)], 200),
             (vec![(since.clone(), same)], 304),
             (vec![(since.clone(), before)], 200),
             (vec![(since, "nonsense")], 200),

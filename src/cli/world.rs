@@ -1,0 +1,89 @@
+//! Where a command finds things: the config, the state, the daemon.
+
+use std::path::{Path, PathBuf};
+
+use super::client::{Client, Unanswered};
+use super::failure::Failure;
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::state::State;
+
+/// Where the config is looked for first, and then.
+const PLACES: [&str; 2] = ["/etc/renewd/config.toml", "config.toml"];
+
+/// The file that was named, else the first that is there, else the first.
+pub(super) fn config_path(named: Option<PathBuf>) -> PathBuf {
+    let found = || PLACES.iter().map(PathBuf::from).find(|path| path.exists());
+    named.or_else(found).unwrap_or_else(|| PathBuf::from(PLACES[0]))
+}
+
+/// A config that was taken, and the daemon that may run with it.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) config: Config,
+    pub(super) clock: Clock,
+    pub(super) client: Client,
+    /// Somebody named the config file.
+    pub(super) named: bool,
+}
+
+impl World {
+    /// Reads the config.
+    pub(super) fn open(path: &Path, named: bool) -> Result<Self, Failure> {
+        let config = config::load(path).map_err(Failure::Config)?.config;
+        let client = Client::new(&config.state.socket)?;
+        Ok(Self { config, clock: Clock::system(), client, named })
+    }
+
+    /// The state, to look at.
+    pub(super) async fn state(&self) -> Result<State, Failure> {
+        Ok(State::open_to_look(&self.config.state).await?)
+    }
+
+    /// What a daemon that runs says at `path`; `None` where none runs.
+    pub(super) async fn ask<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Failure> {
+        match self.client.get(path).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(Unanswered::NoDaemon { .. }) => Ok(None),
+            Err(other) => Err(other.into()),
+        }
+    }
+}
+
+/// Where the daemon of a config file listens, as far as a file that is refused tells: what stands in `[state]`, else
+/// the default places.
+pub(super) fn likely_socket(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let (table, _) = toml::de::DeTable::parse_recoverable(&text);
+    let said = |key: &str| {
+        let state = table.get_ref().get("state")?.get_ref().as_table()?;
+        state.get(key)?.get_ref().as_str().map(|said| folder.join(said))
+    };
+    let default = || {
+        if path.starts_with("/etc") { PathBuf::from("/var/lib/renewd") } else { folder.join("renewd-state") }
+    };
+    said("socket").unwrap_or_else(|| said("directory").unwrap_or_else(default).join("renewd.sock"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_socket_is_found_in_a_broken_file_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        for (text, socket) in [
+            ("", "renewd-state/renewd.sock"),
+            ("[state]\nsocket = \"s\"\n[broken\n", "s"),
+            ("[state]\ndirectory = \"/d\"\n[http]\nlisten = 7\n", "/d/renewd.sock"),
+        ] {
+            use std::io::Write as _;
+            std::fs::File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
+            assert_eq!(likely_socket(&path), folder.path().join(socket), "{text}");
+        }
+        assert_eq!(likely_socket(Path::new("/etc/none/config.toml")), Path::new("/var/lib/renewd/renewd.sock"));
+    }
+}
