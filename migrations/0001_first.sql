@@ -38,6 +38,7 @@ CREATE TABLE certificate (
     retired_at    BIGINT
 );
 CREATE INDEX certificate_due ON certificate (look_again_at);
+CREATE INDEX certificate_state ON certificate (state);
 
 -- A certificate that was issued or adopted, with its key.
 CREATE TABLE version (
@@ -87,6 +88,7 @@ CREATE TABLE acme_order (
     waits_for     TEXT                  -- what the operator must do before it can go on
 );
 CREATE INDEX acme_order_of ON acme_order (certificate, state);
+CREATE INDEX acme_order_state ON acme_order (state);
 
 -- A TXT value that we owe a deletion, until withdrawn_at is set.
 CREATE TABLE txt (

@@ -79,12 +79,12 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Outcome {
         Command::Show { name } => looking::show(output, &world, &name).await,
         Command::Renew { name, force, wait } => acting::renew(output, &world, &name, force, wait).await,
         Command::Revoke(revocation) => acting::revoke(output, &world, &revocation).await,
-        Command::Deploy { name, wait } => acting::deploy(output, &world, &name, wait).await,
+        Command::Deploy { name, no_wait } => acting::deploy(output, &world, &name, !no_wait).await,
         Command::Account { command: AccountCommand::Show { name } } => {
             looking::accounts(output, &world, name.as_deref()).await
         }
-        Command::Account { command: AccountCommand::RotateKey { name, wait } } => {
-            acting::rotate_key(output, &world, &name, wait).await
+        Command::Account { command: AccountCommand::RotateKey { name, no_wait } } => {
+            acting::rotate_key(output, &world, &name, !no_wait).await
         }
         Command::Run(_) | Command::Completions { .. } | Command::Man { .. } | Command::Check | Command::Reload => {
             Ok(ExitCode::SUCCESS)

@@ -5,7 +5,8 @@ mod files;
 mod parts;
 mod reconcile;
 mod reload;
-mod service;
+mod secrets;
+mod supervisor;
 mod timekeeper;
 
 use std::path::PathBuf;
@@ -28,7 +29,7 @@ use crate::state::State;
 use crate::worker::Worker;
 use files::Files;
 use reload::Reloader;
-use service::Service;
+use supervisor::Supervisor;
 use timekeeper::Timekeeper;
 
 /// The exit code for a config that is refused (sysexits.h: `EX_CONFIG`): systemd does not restart for it.
@@ -56,7 +57,7 @@ struct Daemon {
     reloader: Reloader,
     requests: mpsc::Receiver<ReloadRequest>,
     files: Files,
-    service: Service,
+    supervisor: Supervisor,
     stop: watch::Sender<bool>,
     state: State,
 }
@@ -79,7 +80,8 @@ impl Daemon {
         };
         timekeeper.look().await?;
         reconcile::reconcile(&config, &state, clock.now()).await?;
-        let parts = Arc::new(ArcSwap::new(parts::build(Arc::clone(&config), &state, &clock, None)));
+        let parts = Arc::new(ArcSwap::new(parts::build(&config, &state, &clock, None)));
+        parts.load().prepare().await;
         let worker = Worker::new(state.clone(), clock.clone(), Arc::clone(&parts), trusted);
         let (reload, requests) = mpsc::channel(16);
         let app = App {
@@ -91,17 +93,18 @@ impl Daemon {
         };
         let mut files = Files::new();
         files.watch(&loaded.files);
+        files.read_again();
         let (stop, stopped) = watch::channel(false);
-        let service = Service::new(Arc::clone(&status), clock.clone());
+        let supervisor = Supervisor::new(Arc::clone(&status), clock.clone());
         let tasks = tasks(&app, worker, timekeeper, &stopped).await?;
         let reloader = Reloader { path, parts, app };
         info!(version = env!("CARGO_PKG_VERSION"), certificates = config.certificates.len(), "renewd is up");
-        Ok(Self { tasks, reloader, requests, files, service, stop, state })
+        Ok(Self { tasks, reloader, requests, files, supervisor, stop, state })
     }
 
     async fn run_until_stopped(mut self) -> anyhow::Result<ExitCode> {
         let mut signals = Signals::new()?;
-        self.service.ready();
+        self.supervisor.ready();
         let outcome = loop {
             tokio::select! {
                 signal = signals.next() => match signal {
@@ -116,7 +119,7 @@ impl Daemon {
                     let answer = self.reloader.reload(&mut self.files, "asked for").await;
                     let _ = request.answer.send(answer);
                 }
-                () = self.service.watchdog() => {}
+                () = self.supervisor.watchdog() => {}
                 Some(ended) = self.tasks.join_next() => break Err(unexpected(ended)),
             }
         };
@@ -126,7 +129,7 @@ impl Daemon {
 
     /// Ends everything in time: turns under way are waited for, connections are closed.
     async fn shut_down(mut self) {
-        self.service.stopping();
+        self.supervisor.stopping();
         let _ = self.stop.send(true);
         while let Some(ended) = self.tasks.join_next().await {
             if let Ok(Err(failure)) = ended {

@@ -8,7 +8,6 @@ mod choose;
 mod cname;
 mod error;
 mod exchange;
-mod locks;
 mod name;
 mod propagation;
 mod recursive;
@@ -24,12 +23,12 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::config;
 use crate::identifier::DnsName;
+use crate::locks::Locks;
 
 pub use error::Dns01Error;
 pub use propagation::Seen;
 pub use registration::{Registrations, RegistrationsError};
 
-use locks::Locks;
 use recursive::Recursive;
 use values::Values;
 use zone::Zones;
@@ -256,7 +255,7 @@ impl Dns01 {
         if instance.provider.capabilities().atomic_append {
             return None;
         }
-        Some(self.locks.lock([&location.instance, &location.zone, &location.name]).await)
+        Some(self.locks.lock(&[&location.instance, &location.zone, &location.name]).await)
     }
 
     async fn registration_to_present(

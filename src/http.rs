@@ -65,6 +65,8 @@ pub type ReloadAnswer = Result<Reloaded, Report>;
 pub struct Reloaded {
     /// How many certificates it names.
     pub certificates: usize,
+    /// It says something else than the one before.
+    pub changed: bool,
     /// What is to be said of it.
     pub notes: Vec<Note>,
 }

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 use crate::config::Certificate;
+use crate::pki::chain::Chain;
 use crate::state::{OrderRow, VersionRow};
 
 pub mod acme;
@@ -25,6 +26,21 @@ pub trait Issuer: Send + Sync {
 
     /// How many orders it may work on at the same time.
     fn parallel_orders(&self) -> usize;
+
+    /// Makes ready what must be there before the first order. An ACME account is opened when it is needed, so that a CA
+    /// that is down holds up nothing.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    async fn prepare(&self) -> Result<(), IssuerError> {
+        Ok(())
+    }
+
+    /// Whether a chain that was found in a store, with the directory that its metadata names, came from here.
+    async fn has_issued(&self, chain: &Chain, directory_url: Option<&str>) -> bool {
+        let _ = chain;
+        directory_url.is_some() && directory_url == self.directory_url()
+    }
 
     /// Takes an order as far as it goes without waiting for more than a moment, and remembers each step in the state.
     /// Called again with the same order (read anew from the state) it goes on from there, after a crash, too.

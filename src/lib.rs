@@ -27,4 +27,5 @@ pub mod secret;
 pub mod clock;
 pub mod crash;
 pub mod identifier;
+pub mod locks;
 pub mod logging;

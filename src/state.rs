@@ -6,6 +6,7 @@
 pub mod account;
 pub mod ca;
 pub mod certificate;
+mod collation;
 pub mod delivery;
 pub mod deployment;
 pub mod error;
@@ -36,6 +37,7 @@ pub use order::{OrderRow, OrderState};
 pub use txt::TxtRow;
 pub use version::VersionRow;
 
+use crate::clock::Timestamp;
 use crate::secret::Sealer;
 
 /// What every function here answers.
@@ -62,7 +64,7 @@ struct Inner {
     sealer: Sealer,
     node: String,
     wake: Notify,
-    _lock: Option<lock::Lock>,
+    lock: lock::Lock,
 }
 
 /// A write transaction: nothing of it is there before `commit`.
@@ -109,6 +111,24 @@ impl State {
         Ok(self.0.write.begin_with(statement).await?)
     }
 
+    /// Forgets orders, withdrawn TXT values and jobs that were over before `before`. Versions, and what is owed, stay.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn sweep(&self, before: Timestamp) -> Result<()> {
+        let mut write = self.begin().await?;
+        order::keep_counts(&mut write, before).await?;
+        for statement in [
+            "DELETE FROM txt WHERE withdrawn_at < $1",
+            "DELETE FROM acme_order WHERE finished_at < $1",
+            "DELETE FROM job WHERE finished_at < $1",
+        ] {
+            sqlx::query(statement).bind(before.millis()).execute(&mut *write).await?;
+        }
+        write.commit().await?;
+        Ok(())
+    }
+
     /// Asks the database something trivial.
     ///
     /// # Errors
@@ -116,6 +136,12 @@ impl State {
     pub async fn ping(&self) -> Result<()> {
         sqlx::query("SELECT 1").execute(self.reader()).await?;
         Ok(())
+    }
+
+    /// Returns when this daemon can no longer be sure to be the only one: the connection that holds PostgreSQL's lock is
+    /// gone. On SQLite, where the kernel keeps the lock, never.
+    pub async fn lock_lost(&self) -> StateError {
+        self.0.lock.lost().await
     }
 
     /// Closes all connections.

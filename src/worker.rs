@@ -20,10 +20,11 @@ use providers::stores::CertificateStore;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{debug, error};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::dns01::Dns01;
 use crate::issuer::Issuer;
+use crate::locks::Locks;
 use crate::planner::{Action, Decision, decide};
 use crate::state::certificate::Standing;
 use crate::state::{CertificateState, State, StateError};
@@ -31,6 +32,9 @@ use reading::Reading;
 
 /// More actions than this in one turn are a fault of ours: the certificate is put down, so that it harms no other.
 const MOST_ACTIONS: usize = 400;
+
+/// What is over is remembered this long.
+const REMEMBERED: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// What the config was made into.
 #[derive(Debug)]
@@ -43,6 +47,20 @@ pub struct Parts {
     pub stores: BTreeMap<String, Arc<dyn CertificateStore>>,
     /// All DNS instances.
     pub dns01: Arc<Dns01>,
+    /// A fingerprint of the secrets that were read for them: another one means that a secret was replaced.
+    pub secrets: [u8; 32],
+}
+
+impl Parts {
+    /// Makes ready what must be there before the first order: private CAs. What cannot be made is said, and tried again
+    /// when it is needed.
+    pub async fn prepare(&self) {
+        for seats in self.issuers.values() {
+            if let Err(failure) = seats.issuer.prepare().await {
+                error!(issuer = seats.issuer.id(), "not ready: {}", providers::error::chain(&failure));
+            }
+        }
+    }
 }
 
 /// An issuer, and as many seats as it works on orders at the same time.
@@ -92,13 +110,14 @@ pub struct Worker {
     parts: Arc<ArcSwap<Parts>>,
     clock_trusted: Arc<AtomicBool>,
     stamps: Arc<Mutex<HashMap<(String, String), String>>>,
+    commands: Arc<Locks>,
 }
 
 impl Worker {
     /// Works with these parts, which a reload may swap at any time; a turn goes on with those that it began with.
     #[must_use]
     pub fn new(state: State, clock: Clock, parts: Arc<ArcSwap<Parts>>, clock_trusted: Arc<AtomicBool>) -> Self {
-        Self { state, clock, parts, clock_trusted, stamps: Arc::default() }
+        Self { state, clock, parts, clock_trusted, stamps: Arc::default(), commands: Arc::default() }
     }
 
     /// Does what there is to do for one certificate, until it rests.
@@ -106,7 +125,11 @@ impl Worker {
     /// # Errors
     /// Where the state fails: nothing was lost, and the same turn can be taken again.
     pub async fn work(&self, name: &str) -> Result<(), WorkError> {
-        let mut turn = Turn { worker: self, parts: self.parts.load_full(), seat: None };
+        // The row is read before the config: whatever is written from now on, a reload too, makes another turn.
+        let Some(row) = self.state.certificate(name).await? else { return Ok(()) };
+        let taken_up = row.look_again_at;
+        let mut turn =
+            Turn { worker: self, parts: self.parts.load_full(), taken_up, seat: None, slept: Duration::ZERO };
         for _ in 0..MOST_ACTIONS {
             let Some(reading) = Reading::of(name, self, &turn.parts).await? else { return Ok(()) };
             let now = self.clock.now();
@@ -114,7 +137,7 @@ impl Worker {
             let Decision { action, standing } = decide(&reading.certificate(trusted), now);
             debug!(certificate = name, ?action, "decided");
             if action == Action::Rest {
-                return Ok(self.state.put_down(name, reading.row.look_again_at, &standing).await?);
+                return Ok(self.state.put_down(name, taken_up, &standing).await?);
             }
             if turn.carry_out(action, &reading).await? == Turning::Rests {
                 return Ok(());
@@ -132,6 +155,18 @@ impl Worker {
         let look_again_at = self.clock.now().plus(Duration::from_secs(600));
         let standing = Standing { state: row.state, problem: Some(problem.to_owned()), look_again_at };
         Ok(self.state.put_down(name, row.look_again_at, &standing).await?)
+    }
+
+    /// Forgets orders, withdrawn values and jobs that were over long ago. By a clock that cannot be trusted nothing is
+    /// forgotten.
+    ///
+    /// # Errors
+    /// Where the state fails.
+    pub async fn sweep(&self) -> Result<(), WorkError> {
+        if self.clock_trusted.load(Ordering::Relaxed) {
+            self.state.sweep(self.clock.now().minus(REMEMBERED)).await?;
+        }
+        Ok(())
     }
 
     async fn stop_running_in_circles(&self, name: &str) -> Result<(), WorkError> {
@@ -153,8 +188,12 @@ enum Turning {
 struct Turn<'a> {
     worker: &'a Worker,
     parts: Arc<Parts>,
+    /// The certificate's `look_again_at` when the turn began.
+    taken_up: Timestamp,
     /// Held from the first step of an order to the end of the turn.
     seat: Option<OwnedSemaphorePermit>,
+    /// How long it has slept through short waits.
+    slept: Duration,
 }
 
 impl Turn<'_> {
@@ -190,7 +229,7 @@ impl Turn<'_> {
         let look_again_at = self.clock().now().plus(wait);
         let standing =
             Standing { state: CertificateState::Ordering, problem: reading.row.problem.clone(), look_again_at };
-        self.state().put_down(&reading.row.name, reading.row.look_again_at, &standing).await?;
+        self.state().put_down(&reading.row.name, self.taken_up, &standing).await?;
         Ok(Turning::Rests)
     }
 }

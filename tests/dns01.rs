@@ -5,7 +5,7 @@
 #[path = "peers/peers.rs"]
 mod peers;
 
-#[path = "dns01/fake.rs"]
+#[path = "peers/fakes/name_server.rs"]
 mod fake;
 #[path = "dns01/hosts.rs"]
 mod hosts;

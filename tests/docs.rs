@@ -1,6 +1,10 @@
 //! The pages are true as far as a machine can tell: configs are read by the program itself, links and paths lead
 //! somewhere, and what is listed is what there is.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "docs/commands.rs"]
+mod commands;
 #[path = "docs/links.rs"]
 mod links;
 #[path = "docs/page.rs"]
@@ -86,6 +90,22 @@ fn read(text: &str) -> Result<Loaded, String> {
     let path = folder.path().join("config.toml");
     File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
     load(&path).map_err(|report| report.to_string())
+}
+
+#[test]
+fn every_command_line_is_understood() {
+    let mut lines: Vec<_> = pages().iter().flat_map(commands::of).collect();
+    lines.dedup();
+    assert!(lines.len() > 20, "{lines:?}");
+    let refused: Vec<_> = lines.iter().filter(|line| !commands::is_understood(line)).collect();
+    assert!(refused.is_empty(), "{refused:#?}");
+}
+
+#[test]
+fn a_wrong_command_line_is_noticed() {
+    assert!(!commands::is_understood("nonsense"));
+    assert!(!commands::is_understood("renew example.com --forse"));
+    assert!(!commands::is_understood("revoke example.com --reason because"));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The unit, its user and the polkit rule: systemd itself reads them and rates them.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;

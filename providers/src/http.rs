@@ -223,6 +223,12 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(wait.min(LONGEST_WAIT))
 }
 
+/// The server's own time, where it tells it (RFC 9110, section 6.6.1).
+#[must_use]
+pub fn date(headers: &HeaderMap) -> Option<OffsetDateTime> {
+    http_date(headers.get(DATE)?.to_str().ok()?)
+}
+
 fn http_date(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(text, &Rfc2822).ok()
 }

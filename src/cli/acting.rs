@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::arguments::Revocation;
 use super::client::{Client, Unanswered, segment};
 use super::failure::{Failure, Outcome};
-use super::looking::{normalised, unknown_account};
+use super::looking::normalised;
 use super::output::Output;
 use super::world::{World, likely_socket};
 use super::{progress, wording};
@@ -47,7 +47,7 @@ pub(super) async fn revoke(output: &Output, world: &World, revocation: &Revocati
         "serial": revocation.serial,
         "replace": !revocation.no_replace,
     });
-    submit(output, world, &path, &body, revocation.wait).await
+    submit(output, world, &path, &body, !revocation.no_wait).await
 }
 
 pub(super) async fn deploy(output: &Output, world: &World, name: &str, wait: bool) -> Outcome {
@@ -56,16 +56,13 @@ pub(super) async fn deploy(output: &Output, world: &World, name: &str, wait: boo
 }
 
 pub(super) async fn rotate_key(output: &Output, world: &World, name: &str, wait: bool) -> Outcome {
-    if !world.config.accounts.contains_key(name) {
-        return Err(unknown_account(name, world));
-    }
     let path = format!("/accounts/{}/rotate-key", segment(name));
     submit(output, world, &path, &json!({}), wait).await
 }
 
 /// Hands a job in, and waits for it where that is wanted.
 async fn submit(output: &Output, world: &World, path: &str, body: &Value, wait: bool) -> Outcome {
-    let answer: Value = world.client.post(path, body).await?;
+    let answer: Value = world.client.post(path, body).await.map_err(|unanswered| world.explain(unanswered))?;
     let job = answer["job"].as_str().ok_or_else(|| anyhow::anyhow!("the daemon's answer names no job"))?;
     if !wait {
         output.answer(&answer, || format!("asked for: job {job}. `renewd list` shows what comes of it."));

@@ -153,13 +153,13 @@ Examples:
     /// Ask the daemon to store a certificate and tell its consumers again
     #[command(after_help = "\
 Example:
-  renewd deploy example.com --wait")]
+  renewd deploy example.com")]
     Deploy {
         /// The certificate's name in the config
         name: String,
-        /// Wait until it is over, and exit with 1 if it fails
+        /// Do not wait until it is over
         #[arg(long)]
-        wait: bool,
+        no_wait: bool,
     },
 
     /// Show ACME accounts, or give one a new key
@@ -211,13 +211,13 @@ Examples:
     /// Ask the daemon to give an account a new key (RFC 8555, section 7.3.5)
     #[command(after_help = "\
 Example:
-  renewd account rotate-key letsencrypt --wait")]
+  renewd account rotate-key letsencrypt")]
     RotateKey {
         /// The account's name in the config
         name: String,
-        /// Wait until it is over, and exit with 1 if it fails
+        /// Do not wait until it is over
         #[arg(long)]
-        wait: bool,
+        no_wait: bool,
     },
 }
 
@@ -269,9 +269,9 @@ pub(super) struct Revocation {
     #[arg(long, value_name = "SERIAL")]
     pub(super) serial: Option<String>,
 
-    /// Wait until it is over, and exit with 1 if it fails
+    /// Do not wait until it is over
     #[arg(long)]
-    pub(super) wait: bool,
+    pub(super) no_wait: bool,
 }
 
 fn reasons() -> PossibleValuesParser {

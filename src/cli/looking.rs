@@ -1,7 +1,9 @@
-//! Commands that only look: `list`, `show`, `why`, `account show`.
+//! Commands that only look: `list`, `show`, `why`, `account show`. A daemon that runs is asked; without one the state
+//! tells the same.
 
 use std::process::ExitCode;
 
+use serde::Deserialize;
 use serde_json::json;
 
 use super::client::segment;
@@ -11,61 +13,86 @@ use super::wording;
 use super::world::World;
 use crate::identifier::CertificateName;
 use crate::report::certificate::LARGEST_PAGE;
-use crate::report::{self, SCHEMA, Why};
+use crate::report::{self, AccountView, CertificateList, CertificateView, SCHEMA, Why};
 
 pub(super) async fn list(output: &Output, world: &World) -> Outcome {
-    let (state, now) = (world.state().await?, world.clock.now());
     let mut certificates = Vec::new();
     let mut after = Some(String::new());
     while let Some(name) = after {
-        let page = report::list(&state, &world.config, now, &name, LARGEST_PAGE).await?;
+        let page = page(world, &name).await?;
         certificates.extend(page.certificates);
         after = page.next;
     }
     let answer = json!({ "schema": SCHEMA, "certificates": certificates });
-    output.answer(&answer, || wording::certificates(&certificates, now));
+    output.answer(&answer, || wording::certificates(&certificates, world.clock.now()));
     Ok(ExitCode::SUCCESS)
 }
 
+async fn page(world: &World, after: &str) -> Result<CertificateList, Failure> {
+    let path = format!("/certificates?limit={LARGEST_PAGE}&after={}", segment(after));
+    if let Some(page) = world.ask(&path).await? {
+        return Ok(page);
+    }
+    let state = world.state().await?;
+    Ok(report::list(&state, world.config()?, world.clock.now(), after, LARGEST_PAGE).await?)
+}
+
 pub(super) async fn show(output: &Output, world: &World, name: &str) -> Outcome {
-    let (state, now, name) = (world.state().await?, world.clock.now(), normalised(name)?);
-    let found = report::show(&state, &world.config, now, &name).await?;
-    let view = found.ok_or_else(|| unknown_certificate(&name, world))?;
+    let (now, name) = (world.clock.now(), normalised(name)?);
+    let view: CertificateView = match world.ask(&format!("/certificates/{}", segment(&name))).await? {
+        Some(view) => view,
+        None => {
+            let found = report::show(&world.state().await?, world.config()?, now, &name).await?;
+            found.ok_or_else(|| unknown_certificate(&name))?
+        }
+    };
     output.answer(&view, || wording::certificate(&view, now));
     Ok(ExitCode::SUCCESS)
 }
 
-/// A daemon that runs knows best; its state tells the same.
 pub(super) async fn why(output: &Output, world: &World, name: &str) -> Outcome {
     let (now, name) = (world.clock.now(), normalised(name)?);
-    let path = format!("/certificates/{}/why", segment(&name));
-    let why: Why = match world.ask(&path).await {
-        Ok(Some(why)) => why,
-        Ok(None) => {
-            let state = world.state().await?;
-            let found = report::why(&state, &world.config, now, true, &name).await?;
-            found.ok_or_else(|| unknown_certificate(&name, world))?
+    let why: Why = match world.ask(&format!("/certificates/{}/why", segment(&name))).await? {
+        Some(why) => why,
+        None => {
+            let found = report::why(&world.state().await?, world.config()?, now, true, &name).await?;
+            found.ok_or_else(|| unknown_certificate(&name))?
         }
-        Err(failure) => return Err(failure),
     };
     output.answer(&why, || wording::why(&why, now));
     Ok(ExitCode::SUCCESS)
 }
 
 pub(super) async fn accounts(output: &Output, world: &World, name: Option<&str>) -> Outcome {
-    let state = world.state().await?;
-    if let Some(name) = name {
-        let found = report::account(&state, &world.config, name).await?;
-        let account = found.ok_or_else(|| unknown_account(name, world))?;
-        output.answer(&account, || wording::account(&account, world.clock.now()));
+    let AccountList { accounts } = match world.ask("/accounts").await? {
+        Some(accounts) => accounts,
+        None => own_accounts(world).await?,
+    };
+    let Some(name) = name else {
+        output.answer(&json!({ "schema": SCHEMA, "accounts": accounts }), || wording::accounts(&accounts));
         return Ok(ExitCode::SUCCESS);
-    }
-    let mut accounts = Vec::new();
-    for name in world.config.accounts.keys() {
-        accounts.extend(report::account(&state, &world.config, name).await?);
-    }
-    output.answer(&json!({ "schema": SCHEMA, "accounts": accounts }), || wording::accounts(&accounts));
+    };
+    let account = accounts.iter().find(|account| account.name == name);
+    let account = account.ok_or_else(|| {
+        let names: Vec<&str> = accounts.iter().map(|account| account.name.as_str()).collect();
+        anyhow::anyhow!("there is no account `{name}` in the config: there is {}", wording::listed(&names))
+    })?;
+    output.answer(account, || wording::account(account, world.clock.now()));
     Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Debug, Deserialize)]
+struct AccountList {
+    accounts: Vec<AccountView>,
+}
+
+async fn own_accounts(world: &World) -> Result<AccountList, Failure> {
+    let (state, config) = (world.state().await?, world.config()?);
+    let mut accounts = Vec::new();
+    for name in config.accounts.keys() {
+        accounts.extend(report::account(&state, config, name).await?);
+    }
+    Ok(AccountList { accounts })
 }
 
 /// A certificate's name as the config writes it.
@@ -74,14 +101,6 @@ pub(super) fn normalised(name: &str) -> Result<String, Failure> {
     Ok(name.to_string())
 }
 
-fn unknown_certificate(name: &str, world: &World) -> Failure {
-    if world.config.certificates.contains_key(name) {
-        return anyhow::anyhow!("the daemon has not taken up `{name}` yet: `renewd reload`, or `renewd run`").into();
-    }
+fn unknown_certificate(name: &str) -> Failure {
     anyhow::anyhow!("there is no certificate `{name}`: `renewd list` shows which there are").into()
-}
-
-pub(super) fn unknown_account(name: &str, world: &World) -> Failure {
-    let names: Vec<&str> = world.config.accounts.keys().map(String::as_str).collect();
-    anyhow::anyhow!("there is no account `{name}` in the config: there is {}", wording::listed(&names)).into()
 }

@@ -21,7 +21,7 @@ pub(super) async fn plan(output: &Output, world: &World, days: u32) -> Outcome {
 /// The file held against the state.
 async fn own(world: &World, days: u32) -> Result<Plan, Failure> {
     let (state, now) = (world.state().await?, world.clock.now());
-    let mut plan = report::plan(&state, &world.config, now, true, days).await?;
-    plan.changes = report::changes(&state, &world.config, now).await?;
+    let mut plan = report::plan(&state, world.config()?, now, true, days).await?;
+    plan.changes = report::changes(&state, world.config()?, now).await?;
     Ok(plan)
 }

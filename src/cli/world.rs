@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
+
 use super::client::{Client, Unanswered};
 use super::failure::Failure;
 use crate::clock::Clock;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Report};
 use crate::state::State;
 
 /// Where the config is looked for first, and then.
@@ -17,10 +19,10 @@ pub(super) fn config_path(named: Option<PathBuf>) -> PathBuf {
     named.or_else(found).unwrap_or_else(|| PathBuf::from(PLACES[0]))
 }
 
-/// A config that was taken, and the daemon that may run with it.
+/// The config, and the daemon that may run with it.
 #[derive(Debug)]
 pub(super) struct World {
-    pub(super) config: Config,
+    config: Result<Config, Report>,
     pub(super) clock: Clock,
     pub(super) client: Client,
     /// Somebody named the config file.
@@ -28,24 +30,37 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Reads the config.
+    /// Reads the config. One that is refused is no failure yet: a daemon may run with the one before it.
     pub(super) fn open(path: &Path, named: bool) -> Result<Self, Failure> {
-        let config = config::load(path).map_err(Failure::Config)?.config;
-        let client = Client::new(&config.state.socket)?;
-        Ok(Self { config, clock: Clock::system(), client, named })
+        let config = config::load(path).map(|loaded| loaded.config);
+        let socket = config.as_ref().map_or_else(|_| likely_socket(path), |config| config.state.socket.clone());
+        Ok(Self { config, clock: Clock::system(), client: Client::new(&socket)?, named })
+    }
+
+    /// The config of the file.
+    pub(super) fn config(&self) -> Result<&Config, Failure> {
+        self.config.as_ref().map_err(|report| Failure::Config(report.clone()))
     }
 
     /// The state, to look at.
     pub(super) async fn state(&self) -> Result<State, Failure> {
-        Ok(State::open_to_look(&self.config.state).await?)
+        Ok(State::open_to_look(&self.config()?.state).await?)
     }
 
     /// What a daemon that runs says at `path`; `None` where none runs.
-    pub(super) async fn ask<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Failure> {
+    pub(super) async fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Failure> {
         match self.client.get(path).await {
             Ok(answer) => Ok(Some(answer)),
             Err(Unanswered::NoDaemon { .. }) => Ok(None),
             Err(other) => Err(other.into()),
+        }
+    }
+
+    /// What is told of an order to the daemon that nobody takes: a refused config comes before a missing daemon.
+    pub(super) fn explain(&self, unanswered: Unanswered) -> Failure {
+        match (unanswered, &self.config) {
+            (Unanswered::NoDaemon { .. }, Err(report)) => Failure::Config(report.clone()),
+            (unanswered, _) => unanswered.into(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is done beside the loop: account jobs, comparing stores, keeping the time.
+//! What is done beside the loop: account jobs, comparing stores, keeping the time, sweeping.
 
 use std::time::Duration;
 
@@ -12,6 +12,9 @@ use crate::worker::Worker;
 /// Stores are compared this often.
 const COMPARE: Duration = Duration::from_secs(600);
 
+/// Old records are swept out this often.
+const SWEEP: Duration = Duration::from_secs(6 * 3600);
+
 /// Runs until `stop` becomes true.
 pub(super) async fn run(
     worker: Worker,
@@ -23,6 +26,8 @@ pub(super) async fn run(
         () = compare(&worker) => {}
         () = accounts(&worker, &state) => {}
         () = timekeeper.run() => {}
+        () = sweep(&worker) => {}
+        failure = state.lock_lost() => return Err(anyhow::Error::new(failure).context("the lock on the database is lost")),
         _ = stop.wait_for(|stopped| *stopped) => {}
     }
     Ok(())
@@ -34,6 +39,15 @@ async fn compare(worker: &Worker) {
             error!("the stores were not compared: {}", providers::error::chain(&failure));
         }
         tokio::time::sleep(COMPARE).await;
+    }
+}
+
+async fn sweep(worker: &Worker) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        if let Err(failure) = worker.sweep().await {
+            error!("old records were not swept out: {}", providers::error::chain(&failure));
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use providers::dns::{DnsProvider, Registration, TxtRecord};
 use providers::stores::CertificateStore;
 use providers::stores::directory::{Directory, DirectorySettings};
 
+use super::secrets;
 use crate::clock::Clock;
 use crate::config::{self, Config, DnsKind, StoreKind};
 use crate::crash;
@@ -29,16 +30,18 @@ use crate::worker::{Parts, Seats};
 ///
 /// A secret that cannot be read fails nothing here: the provider that needs it says so when it is asked, and the rest
 /// works.
-pub(super) fn build(config: Arc<Config>, state: &State, clock: &Clock, before: Option<&Parts>) -> Arc<Parts> {
+pub(super) fn build(config: &Arc<Config>, state: &State, clock: &Clock, before: Option<&Parts>) -> Arc<Parts> {
+    let secrets = secrets::fingerprint(config);
+    let before = before.filter(|parts| parts.secrets == secrets);
     let same_dns = before.filter(|parts| parts.config.dns == config.dns && parts.config.resolver == config.resolver);
     let dns01 = match same_dns {
         Some(parts) => Arc::clone(&parts.dns01),
-        None => Arc::new(dns01(&config, state, clock)),
+        None => Arc::new(dns01(config, state, clock)),
     };
-    let builder = Builder { config: &config, state, clock, dns01: &dns01, before, same_dns: same_dns.is_some() };
+    let builder = Builder { config, state, clock, dns01: &dns01, before, same_dns: same_dns.is_some() };
     let issuers = builder.issuers();
     let stores = config.stores.iter().map(|(name, store)| (name.clone(), open_store(store))).collect();
-    Arc::new(Parts { config: Arc::clone(&config), issuers, stores, dns01 })
+    Arc::new(Parts { config: Arc::clone(config), issuers, stores, dns01, secrets })
 }
 
 struct Builder<'a> {

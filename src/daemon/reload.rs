@@ -9,6 +9,7 @@ use tracing::{error, info, warn};
 use super::files::Files;
 use super::{parts, reconcile};
 use crate::config::{self, Config, ConfigError, Loaded, Report};
+use crate::http::status::ConfigStatus;
 use crate::http::{App, ReloadAnswer, Reloaded};
 use crate::worker::Parts;
 
@@ -22,6 +23,7 @@ pub(super) struct Reloader {
 impl Reloader {
     /// Reads the file and, where it is good, puts it in force. Work in progress goes on with the config it began with.
     pub(super) async fn reload(&self, files: &mut Files, why: &str) -> ReloadAnswer {
+        files.look();
         let outcome = match config::load(&self.path) {
             Ok(loaded) => {
                 files.watch(&loaded.files);
@@ -35,7 +37,7 @@ impl Reloader {
             }
         };
         match &outcome {
-            Ok(_) => self.app.status.config_taken(self.app.clock.now()),
+            Ok(reloaded) => self.taken(reloaded.changed),
             Err(report) => {
                 error!(reason = why, "the edited config is refused, the one before stays in force:\n{report}");
                 self.app.status.config_refused(report.clone(), self.app.clock.now());
@@ -44,31 +46,39 @@ impl Reloader {
         outcome
     }
 
+    /// A file that says the same as the one in force mends a refusal, and is no news otherwise.
+    fn taken(&self, changed: bool) {
+        let refused = matches!(*self.app.status.config(), ConfigStatus::Refused { .. });
+        if changed || refused {
+            self.app.status.config_taken(self.app.clock.now());
+        }
+    }
+
     async fn apply(&self, loaded: Loaded, why: &str) -> ReloadAnswer {
         let before = self.parts.load_full();
         let config = Arc::new(loaded.config);
-        let reloaded = Reloaded { certificates: config.certificates.len(), notes: loaded.notes };
-        if config == before.config {
+        let reloaded = Reloaded { certificates: config.certificates.len(), changed: false, notes: loaded.notes };
+        let now = self.app.clock.now();
+        let built = parts::build(&config, &self.app.state, &self.app.clock, Some(&before));
+        if config == before.config && built.secrets == before.secrets {
             return Ok(reloaded);
         }
         if config.state != before.config.state {
             warn!("a changed [state] takes effect when renewd is started again");
         }
-        let now = self.app.clock.now();
-        let built = parts::build(Arc::clone(&config), &self.app.state, &self.app.clock, Some(&before));
+        built.prepare().await;
+        let mended = may_mend(&before, &built);
         self.parts.store(built);
         if let Err(failure) = reconcile::reconcile(&config, &self.app.state, now).await {
             self.parts.store(before);
             return Err(self.not_applied(&failure));
         }
         self.app.config.store(Arc::clone(&config));
-        if may_mend(&before.config, &config)
-            && let Err(failure) = self.app.state.retry_troubled(now).await
-        {
+        if mended && let Err(failure) = self.app.state.retry_troubled(now).await {
             warn!("what has a problem is not tried at once: {}", providers::error::chain(&failure));
         }
         info!(reason = why, certificates = config.certificates.len(), "the edited config is in force");
-        Ok(reloaded)
+        Ok(Reloaded { changed: true, ..reloaded })
     }
 
     fn not_applied(&self, failure: &dyn std::error::Error) -> Report {
@@ -85,8 +95,11 @@ impl Reloader {
 }
 
 /// Something changed that certificates with a problem may have waited for.
-fn may_mend(before: &Config, after: &Config) -> bool {
-    before.accounts != after.accounts
+fn may_mend(before: &Parts, after: &Parts) -> bool {
+    let new_secrets = before.secrets != after.secrets;
+    let (before, after): (&Config, &Config) = (&before.config, &after.config);
+    new_secrets
+        || before.accounts != after.accounts
         || before.cas != after.cas
         || before.dns != after.dns
         || before.stores != after.stores

@@ -13,8 +13,11 @@ use crate::state::{Result, State};
 /// A clock more than this behind the highest time seen is wrong.
 const TOLERANCE: Duration = Duration::from_secs(3600);
 
+/// The clock is looked at this often.
+const STRIDE: Duration = Duration::from_secs(5);
+
 /// The highest time is stored this often.
-const STRIDE: Duration = Duration::from_secs(60);
+const STORED: Duration = Duration::from_secs(60);
 
 /// Looks at the clock, and tells the worker and `/health` whether it can be trusted.
 #[derive(Debug, Clone)]
@@ -30,7 +33,7 @@ impl Timekeeper {
     pub(super) async fn look(&self) -> Result<()> {
         let now = self.clock.now();
         let highest = self.state.highest_time().await?.unwrap_or(Timestamp::EPOCH);
-        if now >= highest {
+        if now >= highest.plus(STORED) {
             self.state.remember_time(now).await?;
         }
         let trusted = highest.since(now) <= TOLERANCE;
@@ -41,7 +44,7 @@ impl Timekeeper {
         }
         if !before && trusted {
             info!(%now, "the clock is right again");
-            self.state.wake();
+            self.state.retry_troubled(now).await?;
         }
         Ok(())
     }

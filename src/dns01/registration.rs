@@ -23,7 +23,7 @@ pub trait Registrations: Send + Sync {
 impl Dns01 {
     /// The registration of the challenge name, made and kept where there is none; one caller at a time.
     pub(super) async fn registration(&self, instance: &Instance, name: &str) -> Result<Registration, Dns01Error> {
-        let _alone = self.locks.lock([&instance.name, "registration", name]).await;
+        let _alone = self.locks.lock(&[&instance.name, "registration", name]).await;
         if let Some(found) = self.registration_on_record(instance, name).await? {
             return Ok(found);
         }

@@ -60,7 +60,8 @@ fn too_large(request: &Request) -> Option<Problem> {
 /// Errors that the framework words itself become problem documents, too.
 fn as_problem(answer: Response) -> Response {
     let status = answer.status();
-    let told = answer.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/problem+json");
+    let content_type = answer.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let told = content_type.is_some_and(|kind| kind.starts_with("application/"));
     if told || !(status.is_client_error() || status.is_server_error()) {
         return answer;
     }
@@ -97,6 +98,8 @@ mod tests {
         assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/problem+json");
         let answer = as_problem((StatusCode::OK, "fine").into_response());
         assert_ne!(answer.headers()[header::CONTENT_TYPE], "application/problem+json");
+        let answer = as_problem((StatusCode::SERVICE_UNAVAILABLE, axum::Json(7)).into_response());
+        assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/json");
     }
 
     #[test]

@@ -93,15 +93,18 @@ impl Listeners {
     /// Serves until `shutdown` becomes true, follows the config and the managed certificate, and ends when the last
     /// request is answered, or after ten seconds.
     pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
+        let status = Arc::clone(&self.app.status);
         loop {
-            let status = Arc::clone(&self.app.status);
+            // Registered before the config is read, so that no change is missed.
+            let mut changed = std::pin::pin!(status.config_changed());
+            changed.as_mut().enable();
+            self.open().await;
             let wait = self.time_to_next_look();
             tokio::select! {
                 () = asked(&mut shutdown) => break,
-                () = status.config_changed() => {}
+                () = changed => {}
                 () = wait => {}
             }
-            self.open().await;
         }
         self.stop().await;
     }

@@ -84,6 +84,16 @@ impl Issuer for Private {
         PARALLEL_ORDERS
     }
 
+    async fn prepare(&self) -> Result<(), IssuerError> {
+        self.authority().await.map(drop)
+    }
+
+    /// Our own issuing certificate signed it: a CA of the same name whose key was lost is another CA.
+    async fn has_issued(&self, chain: &Chain, directory_url: Option<&str>) -> bool {
+        let ours = self.authority().await.map(Authority::issuing_der);
+        directory_url.is_none() && ours.is_ok_and(|ours| chain.ders().get(1).is_some_and(|der| der == ours))
+    }
+
     async fn advance(&self, order: &OrderRow, _: &config::Certificate) -> Result<Progress, IssuerError> {
         if order.chain.is_some() {
             return Ok(Progress::Issued);

@@ -82,6 +82,9 @@ fn changed(version: &VersionRow, wanted: &config::Certificate) -> Option<Reason>
     None
 }
 
+/// What is said while the clock is wrong.
+pub(super) const WRONG_CLOCK: &str = "the clock cannot be trusted, so nothing is ordered";
+
 /// What is done next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -225,7 +228,7 @@ fn problem(certificate: &Certificate<'_>, now: Timestamp) -> Option<String> {
         return Some("it has expired".to_owned());
     }
     if !certificate.clock_trusted {
-        return Some("the clock cannot be trusted, so nothing is ordered".to_owned());
+        return Some(WRONG_CLOCK.to_owned());
     }
     let delivery = certificate.deliveries.iter().find(|row| !row.stored && row.error.is_some());
     if let Some((store, error)) = delivery.and_then(|row| Some((&row.store, row.error.as_ref()?))) {

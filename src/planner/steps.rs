@@ -113,6 +113,7 @@ fn renewal_job(certificate: &Certificate<'_>, job: &JobRow, rest: &mut Rest) -> 
     let finish = |outcome| Some(Action::Finish(job.clone(), outcome));
     let Some(wanted) = certificate.wanted else { return finish(Err("it is not in the config".to_owned())) };
     match job.state {
+        JobState::Queued if !certificate.clock_trusted => finish(Err(decide::WRONG_CLOCK.to_owned())),
         JobState::Queued if certificate.order.is_some() => Some(Action::Begin(job.clone())),
         JobState::Queued if is_forced(job) => Some(Action::Begin(job.clone())),
         JobState::Queued => match certificate.reason(wanted, rest.now) {

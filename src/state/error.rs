@@ -15,6 +15,12 @@ pub enum StateError {
         /// The other daemon's process, where it said so.
         pid: Option<u32>,
     },
+    /// Another daemon holds the PostgreSQL database.
+    #[error("another renewd uses the database `{url}`: stop that one first, or give this one a database of its own")]
+    DatabaseInUse {
+        /// The database, without user and password.
+        url: String,
+    },
     /// There is no state yet, and only a daemon makes one.
     #[error("there is no state in `{}` yet: `renewd run` makes it", directory.display())]
     Absent {

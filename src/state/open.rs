@@ -12,9 +12,10 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{AnyPool, Executor as _};
 use tokio::sync::Notify;
 
-use super::{Backend, Inner, Result, State, StateError, lock};
+use super::lock::{self, Lock};
+use super::{Backend, Inner, Result, State, StateError, collation};
 use crate::config::{Database, StateSettings};
-use crate::secret::{Sealer, SecretError};
+use crate::secret::{Sealer, SecretError, SecretRef};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
@@ -33,12 +34,12 @@ impl State {
     /// With what is wrong and what to do.
     pub async fn open(settings: &StateSettings) -> Result<Self> {
         make_directory(&settings.directory)?;
-        let lock = match settings.database {
-            Database::Sqlite => Some(lock::take(&settings.directory)?),
-            Database::Postgres { .. } => None,
-        };
+        let lock = take_lock(settings).await?;
         let (read, write, backend) = connect(settings, true).await?;
         MIGRATIONS.run(&write).await.map_err(explain_migration)?;
+        if backend == Backend::Postgres {
+            collation::to_c_order(&write, &MIGRATIONS).await?;
+        }
         let sealer = seal_key(settings, &write, true).await?;
         Ok(Self::assemble(settings, read, write, backend, sealer, lock))
     }
@@ -53,7 +54,7 @@ impl State {
         }
         let (read, write, backend) = connect(settings, false).await?;
         let sealer = seal_key(settings, &write, false).await?;
-        Ok(Self::assemble(settings, read, write, backend, sealer, None))
+        Ok(Self::assemble(settings, read, write, backend, sealer, Lock::None))
     }
 
     fn assemble(
@@ -62,10 +63,20 @@ impl State {
         write: AnyPool,
         backend: Backend,
         sealer: Sealer,
-        lock: Option<lock::Lock>,
+        lock: Lock,
     ) -> Self {
         let node = settings.node.clone();
-        Self(Arc::new(Inner { read, write, backend, sealer, node, wake: Notify::new(), _lock: lock }))
+        Self(Arc::new(Inner { read, write, backend, sealer, node, wake: Notify::new(), lock }))
+    }
+}
+
+async fn take_lock(settings: &StateSettings) -> Result<Lock> {
+    sqlx::any::install_default_drivers();
+    match &settings.database {
+        Database::Sqlite => lock::take_file(&settings.directory),
+        Database::Postgres { url, user, password } => {
+            lock::take_database(&postgres_options(url, user, password.as_ref())?, url).await
+        }
     }
 }
 
@@ -91,7 +102,7 @@ async fn connect(settings: &StateSettings, create: bool) -> Result<(AnyPool, Any
             Ok((sqlite(&file, 4, create).await?, sqlite(&file, 1, create).await?, Backend::Sqlite))
         }
         Database::Postgres { url, user, password } => {
-            let pool = postgres(url, user, password.as_ref()).await?;
+            let pool = postgres(postgres_options(url, user, password.as_ref())?).await?;
             Ok((pool.clone(), pool, Backend::Postgres))
         }
     }
@@ -117,12 +128,16 @@ async fn sqlite(file: &Path, connections: u32, create: bool) -> Result<AnyPool> 
     Ok(pool.connect_with(options).await?)
 }
 
-async fn postgres(url: &str, user: &str, password: Option<&crate::secret::SecretRef>) -> Result<AnyPool> {
-    let password = password.map(crate::secret::SecretRef::read).transpose()?;
+fn postgres_options(url: &str, user: &str, password: Option<&SecretRef>) -> Result<AnyConnectOptions> {
+    let password = password.map(SecretRef::read).transpose()?;
     let login = url::with_login(url, user, password.as_ref().map(|secret| secret.expose_secret()));
     // The URL now holds the password: sqlx's own error for a bad URL must not carry it on.
     let options = AnyConnectOptions::from_str(&login)
         .map_err(|_| sqlx::Error::Configuration("the database URL cannot be read".into()))?;
+    Ok(options)
+}
+
+async fn postgres(options: AnyConnectOptions) -> Result<AnyPool> {
     let pool = AnyPoolOptions::new().max_connections(8).acquire_timeout(Duration::from_secs(10));
     Ok(pool.connect_with(options).await?)
 }
@@ -136,28 +151,32 @@ fn explain_migration(error: MigrateError) -> StateError {
 
 /// The seal key, held against the one that the database was sealed with.
 async fn seal_key(settings: &StateSettings, pool: &AnyPool, make: bool) -> Result<Sealer> {
-    let expected: Option<String> =
-        sqlx::query_scalar("SELECT value FROM meta WHERE name = $1").bind(SEAL_KEY_ID).fetch_optional(pool).await?;
+    let mut expected = seal_key_id(pool).await?;
     let (sealer, place) = find_key(settings, expected.as_deref(), make)?;
+    if expected.is_none() {
+        sqlx::query("INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
+            .bind(SEAL_KEY_ID)
+            .bind(sealer.id())
+            .execute(pool)
+            .await?;
+        // Another node may have been first, with another key.
+        expected = seal_key_id(pool).await?;
+    }
     match expected {
         Some(id) if id != sealer.id() => {
             Err(StateError::OtherSealKey { sealed_with: id, place, found: sealer.id().to_owned() })
         }
-        Some(_) => Ok(sealer),
-        None => {
-            sqlx::query("INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
-                .bind(SEAL_KEY_ID)
-                .bind(sealer.id())
-                .execute(pool)
-                .await?;
-            Ok(sealer)
-        }
+        _ => Ok(sealer),
     }
+}
+
+async fn seal_key_id(pool: &AnyPool) -> Result<Option<String>> {
+    Ok(sqlx::query_scalar("SELECT value FROM meta WHERE name = $1").bind(SEAL_KEY_ID).fetch_optional(pool).await?)
 }
 
 fn find_key(settings: &StateSettings, expected: Option<&str>, make: bool) -> Result<(Sealer, String)> {
     let file = settings.directory.join("seal.key");
-    let reference = settings.seal_key.clone().unwrap_or(crate::secret::SecretRef::File(file.clone()));
+    let reference = settings.seal_key.clone().unwrap_or(SecretRef::File(file.clone()));
     let place = reference.to_string();
     match reference.read() {
         Ok(text) => Ok((Sealer::from_base64(text.expose_secret())?, place)),

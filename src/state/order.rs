@@ -1,5 +1,6 @@
 //! Orders: the row and its sealed key stand before the CA hears of it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sqlx::any::AnyRow;
@@ -196,9 +197,26 @@ impl State {
             .await?;
         let read = |row: &AnyRow| {
             let state = parsed(row, "acme_order", "state", OrderState::parse)?;
-            Ok((text(row, "issuer")?, state, count(row, "amount")?))
+            Ok(((text(row, "issuer")?, state), count(row, "amount")?))
         };
-        rows.iter().map(read).collect()
+        let mut counts: BTreeMap<_, _> = rows.iter().map(read).collect::<Result<_>>()?;
+        for (issuer, state, swept) in self.swept_orders().await? {
+            *counts.entry((issuer, state)).or_default() += swept;
+        }
+        Ok(counts.into_iter().map(|((issuer, state), count)| (issuer, state, count)).collect())
+    }
+
+    /// Orders that were swept out, as `meta` remembers them.
+    async fn swept_orders(&self) -> Result<Vec<(String, OrderState, u32)>> {
+        let rows =
+            sqlx::query("SELECT name, value FROM meta WHERE name LIKE 'swept %'").fetch_all(self.reader()).await?;
+        let read = |row: &AnyRow| -> Result<Option<_>> {
+            let (name, value) = (text(row, "name")?, text(row, "value")?);
+            let mut words = name.split(' ').skip(1);
+            let state = words.next().and_then(OrderState::parse);
+            Ok(words.next().zip(state).map(|(issuer, state)| (issuer.to_owned(), state, value.parse().unwrap_or(0))))
+        };
+        rows.iter().filter_map(|row| read(row).transpose()).collect()
     }
 
     /// The CA has made the order.
@@ -302,6 +320,27 @@ impl State {
         write.commit().await?;
         Ok(())
     }
+}
+
+/// Adds the orders that are about to be swept out to the counts in `meta`, so that what is counted never falls.
+pub(super) async fn keep_counts(write: &mut Write, before: Timestamp) -> Result<()> {
+    let rows = sqlx::query(
+        "SELECT issuer, state, COUNT(*) AS amount FROM acme_order WHERE finished_at < $1 GROUP BY issuer, state",
+    )
+    .bind(before.millis())
+    .fetch_all(&mut **write)
+    .await?;
+    for row in &rows {
+        sqlx::query(
+            "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE \
+             SET value = CAST(CAST(meta.value AS BIGINT) + CAST(excluded.value AS BIGINT) AS TEXT)",
+        )
+        .bind(format!("swept {} {}", text(row, "state")?, text(row, "issuer")?))
+        .bind(count(row, "amount")?.to_string())
+        .execute(&mut **write)
+        .await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn finish(

@@ -43,6 +43,18 @@ impl Turn<'_> {
         Ok(self.state().inspected(&reading.row.name).await?)
     }
 
+    /// A first version gets a number above what its stores hold: that did not fit, and is left untouched.
+    pub(super) async fn free_number(&self, reading: &Reading) -> u64 {
+        let (None, Some(name)) = (&reading.version, BundleName::parse(&reading.row.name)) else { return 1 };
+        let mut highest = 0;
+        for hand in reading.stores.iter().filter_map(|(store, _)| self.parts.stores.get(store)) {
+            // A store that cannot be read now cannot be written either, or puts the version beside what it has.
+            let found = hand.get(&name).await.ok().flatten();
+            highest = highest.max(found.map_or(0, |bundle| bundle.version));
+        }
+        highest.saturating_add(1)
+    }
+
     async fn look_into(
         &self,
         store: &dyn CertificateStore,
@@ -51,18 +63,21 @@ impl Turn<'_> {
     ) -> Result<Option<Found>, String> {
         let bundle = store.get(name).await.map_err(|error| providers::error::chain(&error))?;
         let now = self.clock().now();
-        bundle.map(|bundle| self.fit(&bundle, wanted, now)).transpose()
+        match bundle {
+            Some(bundle) => self.fit(&bundle, wanted, now).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Key, chain, names, remaining life and issuer must fit.
-    fn fit(&self, bundle: &Bundle, wanted: &config::Certificate, now: Timestamp) -> Result<Found, String> {
+    async fn fit(&self, bundle: &Bundle, wanted: &config::Certificate, now: Timestamp) -> Result<Found, String> {
         let chain = Chain::from_pem(text(bundle, "fullchain.pem")?).map_err(|error| error.to_string())?;
         let key = PrivateKey::from_pem(text(bundle, "privkey.pem")?).map_err(|error| error.to_string())?;
         chain.check(&key.spki_der(), &wanted.names, now).map_err(|error| error.to_string())?;
         let metadata: serde_json::Value =
             serde_json::from_str(text(bundle, "metadata.json")?).map_err(|_| "metadata.json cannot be read")?;
         let directory_url = metadata["directory_url"].as_str();
-        let issuer = self.issuer_of(&metadata, directory_url, wanted).ok_or("none of its issuers has issued it")?;
+        let issuer = self.issuer_of(&chain, directory_url, wanted).await.ok_or("none of its issuers has issued it")?;
         let word = |key: &str| metadata[key].as_str().map(str::to_owned);
         Ok(Found {
             chain,
@@ -75,23 +90,20 @@ impl Turn<'_> {
         })
     }
 
-    /// The first of the certificate's issuers whose directory it is; a private CA by its name, and its key signed it.
-    fn issuer_of(
+    /// The first of the certificate's issuers that has issued it.
+    async fn issuer_of(
         &self,
-        metadata: &serde_json::Value,
+        chain: &Chain,
         directory_url: Option<&str>,
         wanted: &config::Certificate,
     ) -> Option<String> {
-        let named = metadata["issuer"].as_str();
-        let fits = |name: &&String| {
-            let issuer = self.parts.issuers.get(*name).map(|seats| seats.issuer.directory_url());
-            match (issuer, directory_url) {
-                (Some(Some(ours)), Some(theirs)) => ours == theirs,
-                (Some(None), None) => named == Some(name.as_str()),
-                _ => false,
+        for name in &wanted.issuers {
+            let Some(seats) = self.parts.issuers.get(name) else { continue };
+            if seats.issuer.has_issued(chain, directory_url).await {
+                return Some(name.clone());
             }
-        };
-        wanted.issuers.iter().find(fits).cloned()
+        }
+        None
     }
 
     async fn adopt(&self, reading: &Reading, found: &Found, (store, node): (&str, &str)) -> Result<(), WorkError> {

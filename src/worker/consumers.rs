@@ -26,14 +26,20 @@ impl Turn<'_> {
         if !reading.deployments.iter().any(|row| row.kind == own.kind && row.target == target) {
             return Ok(self.state().add_deployment(own, &version.certificate, self.clock().now()).await?);
         }
+        let _alone = self.worker.commands.lock(&[&target]).await;
         let waiting = self.awaiting(version, command, &target).await?;
+        if !waiting.iter().any(|row| row.version_id == version.id) {
+            // Another certificate's turn has run it for this one, too.
+            return Ok(());
+        }
         let mut bundles = Vec::new();
         for row in &waiting {
             if let Some(version) = self.state().version(&row.version_id).await? {
                 bundles.push(deployed(&self.parts, &version));
             }
         }
-        let event = DeployEvent { event: "issued", bundles };
+        let again = waiting.iter().all(|row| row.done_at.is_some());
+        let event = DeployEvent { event: if again { "requested" } else { "issued" }, bundles };
         let outcome = command::run(command, &event).await;
         crash::point(Point::Deployed);
         let failed = outcome

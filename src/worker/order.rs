@@ -7,6 +7,7 @@ use tracing::{info, warn};
 
 use super::reading::{Reading, places};
 use super::{Turn, Turning, WorkError, dice};
+use crate::clock::Timestamp;
 use crate::config::KeyType;
 use crate::crash::{self, Point};
 use crate::issuer::{IssuerError, Progress};
@@ -20,6 +21,9 @@ use crate::state::version::NewVersion;
 
 /// A wait no longer than this is slept through; longer ones put the order down.
 const SHORT: Duration = Duration::from_secs(2);
+
+/// As long as this a turn sleeps in all.
+const SLEEP: Duration = Duration::from_secs(30);
 
 /// How long a turn waits for a seat before the certificate is put down.
 const SEAT_PATIENCE: Duration = Duration::from_secs(2);
@@ -71,9 +75,7 @@ impl Turn<'_> {
             }
         }
         match seats.issuer.advance(order, wanted).await {
-            Ok(Progress::Wait { until, .. }) if until.since(self.clock().now()) <= SHORT => {
-                self.clock().sleep_until(until).await;
-            }
+            Ok(Progress::Wait { until, .. }) if self.may_sleep(until) => self.clock().sleep_until(until).await,
             Ok(Progress::Wait { until, what }) => {
                 info!(certificate = %order.certificate, order = order.url.as_deref(), %until, "waiting: {what}");
                 self.state().order_waits(&order.id, until).await?;
@@ -82,6 +84,13 @@ impl Turn<'_> {
             Err(error) => self.failed(reading, order, &error).await?,
         }
         Ok(Turning::GoesOn)
+    }
+
+    /// Short waits are slept through, up to a limit for each turn.
+    fn may_sleep(&mut self, until: Timestamp) -> bool {
+        let wait = until.since(self.clock().now());
+        self.slept += wait;
+        wait <= SHORT && self.slept <= SLEEP
     }
 
     /// The order's chain becomes the certificate's version, in one transaction.
@@ -106,7 +115,7 @@ impl Turn<'_> {
             not_before: leaf.not_before,
             not_after: leaf.not_after,
             jitter: dice(),
-            number_at_least: 1,
+            number_at_least: self.free_number(reading).await,
             stores: stores.unwrap_or_default(),
             adopted: false,
         };
@@ -122,8 +131,7 @@ impl Turn<'_> {
     /// What could not go on is remembered, with the time of the next attempt.
     async fn failed(&self, reading: &Reading, order: &OrderRow, error: &IssuerError) -> Result<(), WorkError> {
         let now = self.clock().now();
-        let first = reading.row.failures == 0;
-        if matches!(error, IssuerError::OrderGone { .. }) && first && order.url.is_some() {
+        if matches!(error, IssuerError::OrderGone { .. }) && is_past(order, now) && reading.row.failures == 0 {
             info!(certificate = %order.certificate, order = order.url.as_deref(), "{error}: a new one is made");
             return Ok(self.state().order_abandoned(&order.id, &error.to_string(), now).await?);
         }
@@ -141,6 +149,11 @@ impl Turn<'_> {
         let waits_for = (failure == Failure::Operator).then_some(words.as_str());
         Ok(self.state().order_troubled(order, &words, waits_for, now, wait).await?)
     }
+}
+
+/// So old that the CA may well have forgotten it; a young one that is gone is a fault, and is not made anew in haste.
+fn is_past(order: &OrderRow, now: Timestamp) -> bool {
+    now.since(order.created_at) > Duration::from_secs(3600)
 }
 
 fn told(order: &OrderRow) -> String {

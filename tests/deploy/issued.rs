@@ -53,6 +53,11 @@ impl Issued {
         self.folder.file("cert.pem")
     }
 
+    /// The file with the issuing certificate alone.
+    pub fn chain_file(&self) -> PathBuf {
+        self.folder.file("chain.pem")
+    }
+
     pub fn key_file(&self) -> PathBuf {
         self.folder.file("privkey.pem")
     }
@@ -60,6 +65,7 @@ impl Issued {
     fn written(self) -> Self {
         self.folder.write("fullchain.pem", &self.fullchain());
         self.folder.write("cert.pem", &self.certificate);
+        self.folder.write("chain.pem", &self.chain);
         self.folder.write("privkey.pem", &self.key);
         self
     }

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use super::issued::{Issued, issue};
 use super::s_server::SServer;
 use crate::peers::nginx::{Nginx, Site};
-use crate::peers::{openssl, ports};
+use crate::peers::{openssl, ports, programs};
 
 const NAME: &str = "www.example.com";
 
@@ -152,9 +152,13 @@ async fn a_place_without_address_is_told_of() {
 #[tokio::test]
 async fn an_old_certificate_without_extensions_is_told_of() {
     let (issued, old) = (issue(NAME), issue(NAME));
-    let mut request = Command::new("openssl");
-    request.args(["req", "-new", "-x509", "-x509v1", "-subj", "/CN=old", "-key"]).arg(old.key_file());
-    old.folder.write("cert.pem", &crate::peers::programs::must(&mut request, ""));
+    let openssl = |words: &[&str], option, input: &str| {
+        let mut openssl = Command::new(programs::find("openssl"));
+        programs::must(openssl.args(words).arg(option).arg(old.key_file()), input)
+    };
+    let request = openssl(&["req", "-new", "-subj", "/CN=old"], "-key", "");
+    let certificate = openssl(&["x509", "-req"], "-signkey", &request);
+    old.folder.write("cert.pem", &certificate);
     let server = SServer::start(&old, &[]);
     let error = wrong(server.address(), &issued).await;
     assert!(matches!(&error, AddressError::Different { served, .. } if served.subject == "CN=old"), "{error:?}");

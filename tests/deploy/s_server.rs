@@ -22,7 +22,7 @@ impl SServer {
             let mut openssl = Command::new(programs::find("openssl"));
             openssl.args(["s_server", "-www", "-accept", &ports::loopback(port).to_string()]);
             openssl.arg("-cert").arg(issued.certificate_file()).arg("-key").arg(issued.key_file());
-            openssl.arg("-cert_chain").arg(issued.fullchain_file()).args(arguments);
+            openssl.arg("-cert_chain").arg(issued.chain_file()).args(arguments);
             let mut process = Process::spawn(&mut openssl, &folder.log());
             process.wait_until(|| folder.printed().contains("ACCEPT") && listens(port))?;
             Ok(Self { port, _process: process })

@@ -9,6 +9,7 @@ use serde_json::json;
 use self::server::{CloudflareServer, TOKEN, meaning};
 use super::dns::{Host, Values, Zone, holds};
 
+#[path = "../../../tests/peers/fakes/cloudflare.rs"]
 mod server;
 
 #[async_trait]

@@ -21,6 +21,9 @@ use crate::state::{AccountRow, StateError};
 /// How long a directory is believed.
 const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// A clock may be this far off the CA's.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// An account ready for use.
 pub(super) struct Session {
     pub(super) client: Client,
@@ -64,6 +67,17 @@ pub(super) fn complaint(account: &Value) -> Option<String> {
     Some(format!("its status is `{}`", clean(status)))
 }
 
+/// By a clock that is more than a day off the CA's nothing is ordered.
+fn agree_on_the_time(ours: Timestamp, theirs: Option<Timestamp>) -> Result<(), IssuerError> {
+    let Some(theirs) = theirs else { return Ok(()) };
+    if ours.since(theirs).max(theirs.since(ours)) <= CLOCK_TOLERANCE {
+        return Ok(());
+    }
+    let what =
+        format!("this machine's clock says {ours} and the CA's {theirs}: set the clock, nothing is ordered by it");
+    Err(IssuerError::Operator { what })
+}
+
 impl Acme {
     /// Opens the account: makes its key where there is none, and registers it where it is not.
     pub(super) async fn open(&self) -> Result<Session, IssuerError> {
@@ -71,6 +85,7 @@ impl Acme {
         let client = Client::new(self.directory_url(), self.settings.account.trusted_roots.as_deref())?;
         let fetched = Directory::fetch(&client, self.directory_url()).await;
         let directory = fetched.map_err(|obstacle| self.directory_error(obstacle))?;
+        agree_on_the_time(self.clock.machine(), directory.date)?;
         let row = self.settle_key(&client, &directory, row).await?;
         let key = self.account_key(&row)?;
         let url = match &row.url {

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::client::Client;
 use super::obstacle::Obstacle;
+use crate::clock::Timestamp;
 
 /// Where a CA's resources are.
 #[derive(Debug, Clone, Deserialize)]
@@ -15,6 +16,9 @@ pub(super) struct Directory {
     pub(super) key_change: Option<String>,
     #[serde(default)]
     pub(super) meta: Meta,
+    /// What the CA's clock said when it answered.
+    #[serde(skip)]
+    pub(super) date: Option<Timestamp>,
 }
 
 /// What a CA says about itself.
@@ -29,6 +33,8 @@ pub(super) struct Meta {
 impl Directory {
     /// Asks for the directory.
     pub(super) async fn fetch(client: &Client, url: &str) -> Result<Self, Obstacle> {
-        client.send(Method::GET, url, None).await?.accepted()?.json()
+        let answer = client.send(Method::GET, url, None).await?.accepted()?;
+        let date = providers::http::date(&answer.headers).map(Timestamp::from_datetime);
+        Ok(Self { date, ..answer.json()? })
     }
 }

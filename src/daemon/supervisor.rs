@@ -4,22 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
+use tokio::time::{Instant, Interval, interval_at};
 
 use crate::clock::Clock;
 use crate::http::Status;
 
 /// The service manager, where there is one.
-pub(super) struct Service {
+pub(super) struct Supervisor {
     status: Arc<Status>,
     clock: Clock,
-    interval: Option<Duration>,
+    rhythm: Option<Interval>,
 }
 
-impl Service {
+impl Supervisor {
     /// Asks whether a watchdog waits.
     pub(super) fn new(status: Arc<Status>, clock: Clock) -> Self {
-        let interval = sd_notify::watchdog_enabled().map(|limit| limit / 3);
-        Self { status, clock, interval }
+        let rhythm = |limit: Duration| interval_at(Instant::now() + limit / 3, limit / 3);
+        Self { status, clock, rhythm: sd_notify::watchdog_enabled().map(rhythm) }
     }
 
     /// The listeners are open, the loop turns.
@@ -33,9 +34,10 @@ impl Service {
     }
 
     /// Waits for the next time and then feeds the watchdog, unless the loop is stuck. Without a watchdog it never ends.
-    pub(super) async fn watchdog(&self) {
-        let Some(interval) = self.interval else { return std::future::pending().await };
-        tokio::time::sleep(interval).await;
+    /// May be dropped and called again: what happens meanwhile does not put it off.
+    pub(super) async fn watchdog(&mut self) {
+        let Some(rhythm) = &mut self.rhythm else { return std::future::pending().await };
+        rhythm.tick().await;
         if !self.status.loop_stuck(self.clock.now()) {
             let _ = sd_notify::notify(&[NotifyState::Watchdog]);
         }

@@ -1,5 +1,7 @@
 //! A name server that says what a test wants it to say, where BIND would not.
 
+#![allow(dead_code)]
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 

@@ -1,6 +1,8 @@
 //! A fake of Cloudflare's API, written from its public documentation and as strict as that: whatever the documentation
 //! does not allow is answered as Cloudflare answers it, and kept as a complaint for the test to look at.
 
+#![allow(dead_code)]
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 

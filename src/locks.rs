@@ -7,11 +7,11 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 /// Locks by key; a key that nobody holds nor waits for takes no room.
 #[derive(Debug, Default)]
-pub(super) struct Locks(Mutex<HashMap<String, Weak<AsyncMutex<()>>>>);
+pub struct Locks(Mutex<HashMap<String, Weak<AsyncMutex<()>>>>);
 
 impl Locks {
     /// Waits until nobody else holds the lock of this key, in the order of asking. No part may contain a NUL.
-    pub(super) async fn lock(&self, key: [&str; 3]) -> OwnedMutexGuard<()> {
+    pub async fn lock(&self, key: &[&str]) -> OwnedMutexGuard<()> {
         let lock = self.of(key.join("\0"));
         lock.lock_owned().await
     }
@@ -37,18 +37,18 @@ mod tests {
     #[tokio::test]
     async fn a_key_is_held_by_one_and_other_keys_are_free() {
         let locks = Locks::default();
-        let held = locks.lock(["a", "b", "c"]).await;
-        assert!(locks.lock(["a", "b", "c"]).now_or_never().is_none());
-        assert!(locks.lock(["a", "b", "d"]).now_or_never().is_some());
+        let held = locks.lock(&["a", "b", "c"]).await;
+        assert!(locks.lock(&["a", "b", "c"]).now_or_never().is_none());
+        assert!(locks.lock(&["a", "b", "d"]).now_or_never().is_some());
         drop(held);
-        assert!(locks.lock(["a", "b", "c"]).now_or_never().is_some());
+        assert!(locks.lock(&["a", "b", "c"]).now_or_never().is_some());
     }
 
     #[tokio::test]
     async fn keys_that_nobody_holds_take_no_room() {
         let locks = Locks::default();
         for number in 0..100 {
-            drop(locks.lock(["a", "b", &number.to_string()]).await);
+            drop(locks.lock(&["a", "b", &number.to_string()]).await);
         }
         assert_eq!(locks.0.lock().unwrap().len(), 1);
     }

@@ -1,0 +1,19 @@
+//! The database: each body runs on SQLite and on a real PostgreSQL, whose own collation is not the C order.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "peers/peers.rs"]
+mod peers;
+
+mod state {
+    mod accounts;
+    mod authority;
+    mod certificates;
+    mod consumers;
+    mod jobs;
+    mod opening;
+    mod orders;
+    mod place;
+    mod sealing;
+    mod versions;
+}
