@@ -31,19 +31,14 @@ fn main() {
         return;
     }
     let mut table = Table::default();
-    let (one, _) = settled(&home(1));
-    let many = home(MANY);
-    let (memory, cpu) = settled(&many);
-    let limit = |kibibytes| format!("with 1 certificate {}", mebibytes(kibibytes));
-    let row = format!("memory at rest, {MANY} certificates, resident");
-    let ratio = usage::ratio(memory.resident, one.resident);
-    table.row(&row, &limit(one.resident), &mebibytes(memory.resident), &ratio, "≤ 40 MB");
-    table.row("of it the heap and stacks", &limit(one.anonymous), &mebibytes(memory.anonymous), "", "");
-    table.row("of it the program, droppable", &limit(one.of_files), &mebibytes(memory.of_files), "", "");
-    table.row("proportional (PSS)", &limit(one.proportional), &mebibytes(memory.proportional), "", "");
+    let (one, many) = (home(1), home(MANY));
+    memory_rows(&mut table, "just issued", issued(&one, 1), issued(&many, MANY));
+    let ((few, _), (memory, cpu)) = (settled(&one), settled(&many));
+    memory_rows(&mut table, "started again", few, memory);
     table.row("CPU at rest, of one core", "0 %", &format!("{cpu:.2} %"), "", "≈ 0");
     starts(&mut table, &many);
-    table.note(format!("the private CA, one directory store; {QUIET:?} after a start with everything stored"));
+    table.note(format!("the private CA, one directory store; memory after {QUIET:?} with nothing to do"));
+    table.note("program: pages of the file, which the kernel drops when it needs them".to_owned());
     table.note(format!("start: the median of {STARTS}, with that state; `renewd --version` does nothing else"));
     table.print("rest");
 }
@@ -53,13 +48,27 @@ fn home(count: usize) -> Home {
     let mut text = "[ca.internal]\nsubject = { common_name = \"Bench\" }\n[store.disk.directory]\n".to_owned();
     (0..count).for_each(|number| writeln!(text, "[certificate.\"n{number}.test\"]").expect("a string takes text"));
     home.configure(&text);
-    fill(&home, count);
     home
 }
 
-/// Has the private CA issue all certificates.
-fn fill(home: &Home, count: usize) {
-    home.start().wait(|| home.stored() == count, "all are stored");
+/// Memory of a daemon that has just had its private CA issue all certificates.
+fn issued(home: &Home, count: usize) -> Memory {
+    let daemon = home.start();
+    daemon.wait(|| home.stored() == count, "all are stored");
+    sleep(QUIET);
+    usage::memory(daemon.id())
+}
+
+fn memory_rows(table: &mut Table, when: &str, one: Memory, many: Memory) {
+    let limit = |kibibytes| format!("with 1 certificate {}", mebibytes(kibibytes));
+    let mut row = |what: &str, one, many, budget: &str| {
+        let what = format!("memory, {MANY} certificates {when}: {what}");
+        table.row(&what, &limit(one), &mebibytes(many), &usage::ratio(many, one), budget);
+    };
+    row("resident", one.resident, many.resident, "≤ 40 MB");
+    row("heap and stacks", one.anonymous, many.anonymous, "");
+    row("program", one.of_files, many.of_files, "");
+    row("proportional (PSS)", one.proportional, many.proportional, "");
 }
 
 /// Memory and idle CPU of a daemon that has had nothing to do for a while.
