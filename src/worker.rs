@@ -190,7 +190,7 @@ struct Turn<'a> {
     parts: Arc<Parts>,
     /// The certificate's `look_again_at` when the turn began.
     taken_up: Timestamp,
-    /// Held from the first step of an order to the end of the turn.
+    /// Held from the first step of an order until it is issued, or the turn is over.
     seat: Option<OwnedSemaphorePermit>,
     /// How long it has slept through short waits.
     slept: Duration,
@@ -232,6 +232,11 @@ impl Turn<'_> {
         self.state().put_down(&reading.row.name, self.taken_up, &standing).await?;
         Ok(Turning::Rests)
     }
+}
+
+/// A part of `longest`, by chance.
+fn spread(longest: Duration) -> Duration {
+    longest * dice() / 1_000_000
 }
 
 /// 0 to 999,999, thrown once for whatever is to be spread.

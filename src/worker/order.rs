@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::reading::{Reading, places};
-use super::{Turn, Turning, WorkError, dice};
+use super::{Turn, Turning, WorkError, dice, spread};
 use crate::clock::Timestamp;
 use crate::config::KeyType;
 use crate::crash::{self, Point};
@@ -27,6 +27,10 @@ const SLEEP: Duration = Duration::from_secs(30);
 
 /// How long a turn waits for a seat before the certificate is put down.
 const SEAT_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A certificate without a seat comes again within this. Not all at once: seats that fall free meanwhile would stay
+/// empty until then.
+const SEAT_ABSENCE: Duration = Duration::from_secs(4);
 
 impl Turn<'_> {
     /// Writes an order and its sealed key down.
@@ -69,7 +73,7 @@ impl Turn<'_> {
         if self.seat.is_none() {
             match timeout(SEAT_PATIENCE, seats.seats.clone().acquire_owned()).await {
                 Ok(Ok(seat)) => self.seat = Some(seat),
-                _ => return self.leave(reading, SEAT_PATIENCE * 2).await,
+                _ => return self.leave(reading, spread(SEAT_ABSENCE)).await,
             }
         }
         match seats.issuer.advance(order, wanted).await {
@@ -78,7 +82,10 @@ impl Turn<'_> {
                 info!(certificate = %order.certificate, order = order.url.as_deref(), %until, "waiting: {what}");
                 self.state().order_waits(&order.id, until).await?;
             }
-            Ok(Progress::Issued) => self.version(reading, &order.id).await?,
+            Ok(Progress::Issued) => {
+                self.seat = None;
+                self.version(reading, &order.id).await?;
+            }
             Err(error) => self.failed(reading, order, &error).await?,
         }
         Ok(Turning::GoesOn)

@@ -19,7 +19,7 @@ use crate::issuer::{IssuerError, Progress};
 use crate::state::{OrderRow, StateError};
 
 /// The shortest time between two looks at an order.
-pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(25);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
 /// No CA keeps an order waiting for longer than this without being asked again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
