@@ -93,16 +93,19 @@ impl Listeners {
     /// Serves until `shutdown` becomes true, follows the config and the managed certificate, and ends when the last
     /// request is answered, or after ten seconds.
     pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
-        let status = Arc::clone(&self.app.status);
+        let (status, state) = (Arc::clone(&self.app.status), self.app.state.clone());
         loop {
-            // Registered before the config is read, so that no change is missed.
+            // Registered before config and state are read, so that no change is missed.
             let mut changed = std::pin::pin!(status.config_changed());
+            let mut written = std::pin::pin!(state.woken());
             changed.as_mut().enable();
+            written.as_mut().enable();
             self.open().await;
             let wait = self.time_to_next_look();
             tokio::select! {
                 () = asked(&mut shutdown) => break,
                 () = changed => {}
+                () = written => {}
                 () = wait => {}
             }
         }

@@ -168,7 +168,7 @@ impl State {
     }
 
     /// One transaction: the version, the order that made it done, its deliveries due, the certificate on it and its
-    /// failures forgotten.
+    /// failures forgotten. It wakes whoever waits for a new version.
     ///
     /// # Errors
     /// Where sealing or the database fails; nothing is written then.
@@ -194,6 +194,7 @@ impl State {
         .execute(&mut *write)
         .await?;
         write.commit().await?;
+        self.wake();
         Ok(id)
     }
 

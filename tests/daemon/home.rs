@@ -95,10 +95,12 @@ impl Home {
         text + STORE + extra
     }
 
-    /// The account `pebble`.
+    /// The account `pebble`. Pebble 2.10 now and then hangs for good in newOrder when many orders come at once: four at a
+    /// time are several, and few enough.
     pub fn account(&self, pebble: &Pebble) -> String {
         format!(
-            "[account.pebble]\ndirectory = \"{}\"\ntrusted_roots = \"{}\"\nagree_to_terms = true\n\n",
+            "[account.pebble]\ndirectory = \"{}\"\ntrusted_roots = \"{}\"\nagree_to_terms = true\n\
+             parallel_orders = 4\n\n",
             pebble.directory_url(),
             pebble.tls_root().display(),
         )
