@@ -30,8 +30,7 @@ const MANY: usize = 200;
 const LEGO_RUNS: usize = 15;
 /// Certificates obtained alone, one after another.
 const ALONE: usize = 15;
-/// Longer than `MANY` take, unless Pebble answers no more: its locks wait for each other now and then when many orders
-/// come at once.
+/// Longer than `MANY` take, unless Pebble answers no more newOrder, as it was seen to do when many orders came at once.
 const PATIENCE: Duration = Duration::from_secs(100);
 
 fn main() {
