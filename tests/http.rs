@@ -234,7 +234,7 @@ async fn jobs_are_written_down_on_the_local_socket() {
     assert_eq!(submit("/certificates/example.com/deploy", Value::Null).await.kind, JobKind::Deploy);
     assert_eq!(submit("/accounts/acme/rotate-key", Value::Null).await.kind, JobKind::RotateKey);
     let view = app.local(Method::GET, &format!("/jobs/{}", job.id), Value::Null).await.json();
-    assert_eq!((&view["state"], &view["certificate_state"]), (&json!("queued"), &json!("pending")));
+    assert_eq!((&view["state"], &view["certificate_state"]), (&json!("queued"), &json!("ordering")));
 }
 
 #[tokio::test]
