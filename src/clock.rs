@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
@@ -105,18 +107,35 @@ pub const TEST_CLOCK: &str = "RENEWD_TEST_CLOCK";
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
     offset: Option<PathBuf>,
+    simulated: Option<Arc<AtomicI64>>,
 }
 
 impl Clock {
     /// The machine's clock, moved by the file that `RENEWD_TEST_CLOCK` names, if it names one.
     #[must_use]
     pub fn system() -> Self {
-        Self { offset: std::env::var_os(TEST_CLOCK).map(PathBuf::from) }
+        Self { offset: std::env::var_os(TEST_CLOCK).map(PathBuf::from), simulated: None }
+    }
+
+    /// A clock of a simulation: it stands still but for `set`, and whoever sleeps moves it.
+    #[must_use]
+    pub fn simulated(start: Timestamp) -> Self {
+        Self { offset: None, simulated: Some(Arc::new(AtomicI64::new(start.millis()))) }
+    }
+
+    /// Sets a simulated clock, back too; no other clock can be set.
+    pub fn set(&self, now: Timestamp) {
+        if let Some(simulated) = &self.simulated {
+            simulated.store(now.millis(), Ordering::SeqCst);
+        }
     }
 
     /// The time now.
     #[must_use]
     pub fn now(&self) -> Timestamp {
+        if let Some(simulated) = &self.simulated {
+            return Timestamp(simulated.load(Ordering::SeqCst));
+        }
         Timestamp(self.machine().0.saturating_add(self.offset_seconds().saturating_mul(1000)))
     }
 
@@ -131,6 +150,10 @@ impl Clock {
     /// Returns when `instant` has come, soon after it at the latest even where the wall clock was moved meanwhile.
     pub async fn sleep_until(&self, instant: Timestamp) {
         const STRIDE: Duration = Duration::from_secs(30);
+        if let Some(simulated) = &self.simulated {
+            simulated.fetch_max(instant.millis(), Ordering::SeqCst);
+            return;
+        }
         loop {
             let left = instant.since(self.now());
             if left.is_zero() {

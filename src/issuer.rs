@@ -1,5 +1,7 @@
 //! Authorities that certify names: an ACME account and our own CA alike.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
@@ -55,11 +57,43 @@ pub trait Issuer: Send + Sync {
     /// With what the caller does next in `IssuerError::failure`.
     async fn revoke(&self, version: &VersionRow, reason: RevocationReason) -> Result<(), IssuerError>;
 
+    /// What the CA says of a version's renewal (RFC 9773, section 4); `None`: it has no such thing. Asked only of the
+    /// directory that issued the version.
+    ///
+    /// # Errors
+    /// Where it gave no answer that can be used: renewal goes by lifetime then.
+    async fn renewal_info(&self, version: &VersionRow) -> Result<Option<RenewalInfo>, IssuerError> {
+        let _ = version;
+        Ok(None)
+    }
+
+    /// Whether it could issue `wanted` if it were asked now: directory, account, terms, EAB, profile. Nothing is ordered.
+    ///
+    /// # Errors
+    /// With what is in the way.
+    async fn ready_for(&self, wanted: &Certificate) -> Result<(), IssuerError> {
+        let _ = wanted;
+        self.prepare().await
+    }
+
     /// Gives the account a new key (RFC 8555, section 7.3.5).
     ///
     /// # Errors
     /// `IssuerError::Unsupported` where there is no account.
     async fn rotate_key(&self) -> Result<(), IssuerError>;
+}
+
+/// Renewal information (RFC 9773, section 4.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenewalInfo {
+    /// The suggested window's start …
+    pub start: Timestamp,
+    /// … and its end, after the start.
+    pub end: Timestamp,
+    /// A page that tells why, cleaned of what could harm a terminal.
+    pub explanation: Option<String>,
+    /// When to ask again, as the CA said; `None`: it said nothing.
+    pub retry_after: Option<Duration>,
 }
 
 /// How far an order has come.

@@ -10,12 +10,15 @@ mod collation;
 pub mod delivery;
 pub mod deployment;
 pub mod error;
+pub mod fuse;
 pub mod job;
 mod lock;
 pub mod meta;
+pub mod obstacle;
 mod open;
 pub mod order;
 pub mod registration;
+pub mod renewal;
 mod row;
 pub mod txt;
 pub mod version;
@@ -33,7 +36,9 @@ pub use delivery::DeliveryRow;
 pub use deployment::{DeploymentKind, DeploymentRow};
 pub use error::StateError;
 pub use job::{JobKind, JobRow, JobState};
+pub use obstacle::{ObstacleKind, ObstacleRow};
 pub use order::{OrderRow, OrderState};
+pub use renewal::{RenewalRow, RenewalWindow};
 pub use txt::TxtRow;
 pub use version::VersionRow;
 
@@ -65,6 +70,7 @@ struct Inner {
     node: String,
     wake: Notify,
     lock: lock::Lock,
+    fuse: fuse::Fuse,
 }
 
 /// A write transaction: nothing of it is there before `commit`.
@@ -108,7 +114,7 @@ impl State {
             Backend::Sqlite => "BEGIN IMMEDIATE",
             Backend::Postgres => "BEGIN",
         };
-        Ok(self.0.write.begin_with(statement).await?)
+        Ok(self.writer().begin_with(statement).await?)
     }
 
     /// Forgets orders, withdrawn TXT values and jobs that were over before `before`. Versions, and what is owed, stay.
@@ -150,12 +156,19 @@ impl State {
         self.0.write.close().await;
     }
 
+    /// The fuse before all writes, by which a simulation pulls the plug.
+    #[must_use]
+    pub fn fuse(&self) -> &fuse::Fuse {
+        &self.0.fuse
+    }
+
     fn reader(&self) -> &AnyPool {
         &self.0.read
     }
 
+    /// Every write passes here: where a simulated crash is due, nothing is written any more.
     fn writer(&self) -> &AnyPool {
-        &self.0.write
+        self.0.fuse.pass(&self.0.write)
     }
 }
 

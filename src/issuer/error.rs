@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::planner::backoff::Failure;
-use crate::state::StateError;
+use crate::state::{ObstacleKind, StateError};
 
 /// Why an order did not come further.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,12 @@ pub enum IssuerError {
         /// After this long, where the host said.
         retry_after: Option<Duration>,
     },
+    /// The account cannot order until the operator does something: the message says what. Another issuer may be able to.
+    #[error("{what}")]
+    Account {
+        /// What to do.
+        what: String,
+    },
     /// Nothing will work until the operator does something: the message says what.
     #[error("{what}")]
     Operator {
@@ -80,7 +86,22 @@ impl IssuerError {
                 Failure::RateLimited { retry_after: *retry_after }
             }
             Self::Refused { .. } | Self::BadChain { .. } | Self::Dns { temporary: false, .. } => Failure::Refused,
-            Self::Operator { .. } | Self::Unsupported { .. } => Failure::Operator,
+            Self::Account { .. } | Self::Operator { .. } | Self::Unsupported { .. } => Failure::Operator,
+        }
+    }
+
+    /// What it means for the other issuers of the certificate.
+    #[must_use]
+    pub const fn obstacle(&self) -> ObstacleKind {
+        match self {
+            Self::Unreachable { .. }
+            | Self::RateLimited { .. }
+            | Self::OrderGone { .. }
+            | Self::Account { .. }
+            | Self::BadChain { .. }
+            | Self::State(_) => ObstacleKind::Unavailable,
+            Self::Refused { .. } | Self::Dns { .. } => ObstacleKind::Refused,
+            Self::Operator { .. } | Self::Unsupported { .. } => ObstacleKind::Operator,
         }
     }
 

@@ -194,6 +194,7 @@ mod tests {
             key_type: "ecdsa-p256",
             key: &PrivateKey::generate(KeyType::EcdsaP256).unwrap().to_pkcs8_der(),
             profile: None,
+            replaces: None,
         };
         state.add_order(&new, Clock::system().now()).await.unwrap();
     }

@@ -39,6 +39,17 @@ pub enum Reason {
         #[serde(with = "millis")]
         not_after: Timestamp,
     },
+    /// The CA suggests to renew it now (RFC 9773).
+    RenewalInfo {
+        /// The suggested window's start.
+        #[serde(with = "millis")]
+        start: Timestamp,
+        /// Its end.
+        #[serde(with = "millis")]
+        end: Timestamp,
+        /// A page of the CA that tells why.
+        explanation: Option<String>,
+    },
     /// It was revoked.
     Revoked {
         /// RFC 5280's word.
@@ -77,6 +88,10 @@ impl fmt::Display for Reason {
             Self::KeyChanged { from, to } => write!(formatter, "the kind of key changed from {from} to {to}"),
             Self::IssuerChanged { from, to } => write!(formatter, "the issuer changed from `{from}` to `{to}`"),
             Self::Expiring { not_after } => write!(formatter, "it expires at {not_after}"),
+            Self::RenewalInfo { start, end, explanation } => {
+                write!(formatter, "its CA suggests to renew it between {start} and {end}")?;
+                explanation.iter().try_for_each(|url| write!(formatter, ": {url}"))
+            }
             Self::Revoked { reason } => write!(formatter, "it was revoked ({reason})"),
             Self::Requested { by } => write!(formatter, "{by} asked for it"),
         }
@@ -109,6 +124,11 @@ mod tests {
             Reason::Missing,
             Reason::NamesChanged { added: vec!["a".into()], removed: vec![] },
             Reason::Expiring { not_after: Timestamp::from_seconds(7) },
+            Reason::RenewalInfo {
+                start: Timestamp::from_seconds(1),
+                end: Timestamp::from_seconds(2),
+                explanation: Some("https://ca.example/why".into()),
+            },
         ] {
             assert_eq!(Reason::from_json(&reason.to_json()), Some(reason));
         }

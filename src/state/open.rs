@@ -12,6 +12,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{AnyPool, Executor as _};
 use tokio::sync::Notify;
 
+use super::fuse::Fuse;
 use super::lock::{self, Lock};
 use super::{Backend, Inner, Result, State, StateError, collation};
 use crate::config::{Database, StateSettings};
@@ -66,7 +67,7 @@ impl State {
         lock: Lock,
     ) -> Self {
         let node = settings.node.clone();
-        Self(Arc::new(Inner { read, write, backend, sealer, node, wake: Notify::new(), lock }))
+        Self(Arc::new(Inner { read, write, backend, sealer, node, wake: Notify::new(), lock, fuse: Fuse::default() }))
     }
 }
 

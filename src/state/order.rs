@@ -62,6 +62,8 @@ pub struct OrderRow {
     pub error: Option<String>,
     /// What the operator must do before it can go on.
     pub waits_for: Option<String>,
+    /// The CertID of the certificate that it replaces (RFC 9773, section 5); `None`: none, or the CA refused it.
+    pub replaces: Option<String>,
 }
 
 /// What is needed to write an order down.
@@ -81,6 +83,8 @@ pub struct NewOrder<'a> {
     pub key: &'a [u8],
     /// The profile that is asked for.
     pub profile: Option<&'a str>,
+    /// The CertID of the certificate that it replaces (RFC 9773, section 5), where the same CA issued that.
+    pub replaces: Option<&'a str>,
 }
 
 impl OrderRow {
@@ -104,6 +108,7 @@ impl OrderRow {
             finished_at: optional_time(row, "finished_at")?,
             error: optional_text(row, "error")?,
             waits_for: optional_text(row, "waits_for")?,
+            replaces: optional_text(row, "replaces")?,
         })
     }
 
@@ -131,7 +136,7 @@ impl State {
         let mut write = self.begin().await?;
         sqlx::query(
             "INSERT INTO acme_order (id, certificate, issuer, reason, names, key_type, key_sealed, profile, state, \
-             next_step_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'open', $9, $9)",
+             next_step_at, created_at, replaces) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'open', $9, $9, $10)",
         )
         .bind(&id)
         .bind(new.certificate)
@@ -142,6 +147,7 @@ impl State {
         .bind(sealed)
         .bind(new.profile)
         .bind(now.millis())
+        .bind(new.replaces)
         .execute(&mut *write)
         .await?;
         super::certificate::note_decision(&mut write, new.certificate, new.reason, now).await?;
@@ -247,6 +253,15 @@ impl State {
             .bind(now.millis())
             .execute(self.writer())
             .await?;
+        Ok(())
+    }
+
+    /// The CA refused `replaces`: the order is made without.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn order_replaces_nothing(&self, id: &str) -> Result<()> {
+        sqlx::query("UPDATE acme_order SET replaces = NULL WHERE id = $1").bind(id).execute(self.writer()).await?;
         Ok(())
     }
 
@@ -386,6 +401,7 @@ impl OrderRow {
             finished_at: None,
             error: None,
             waits_for: None,
+            replaces: None,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::any::AnyRow;
 use zeroize::Zeroizing;
 
+use super::renewal::RenewalRow;
 use super::row::{integer, list, optional_text, optional_time, text, time, to_list};
 use super::{OrderRow, Result, State, Write};
 use crate::clock::Timestamp;
@@ -52,6 +53,8 @@ pub struct VersionRow {
     pub revocation_reason: Option<String>,
     /// Whoever had it revoked wanted no replacement.
     pub not_replaced: bool,
+    /// What its CA says of its renewal (RFC 9773).
+    pub renewal: RenewalRow,
 }
 
 /// What is needed to write a version down.
@@ -114,6 +117,7 @@ impl VersionRow {
             revoked_at: optional_time(row, "revoked_at")?,
             revocation_reason: optional_text(row, "revocation_reason")?,
             not_replaced: integer(row, "not_replaced")? != 0,
+            renewal: RenewalRow::read(row)?,
         })
     }
 
@@ -193,6 +197,7 @@ impl State {
         .bind(new.not_after.millis())
         .execute(&mut *write)
         .await?;
+        super::obstacle::overcome(&mut write, new.certificate, new.issuer).await?;
         write.commit().await?;
         self.wake();
         Ok(id)
@@ -283,6 +288,7 @@ impl VersionRow {
             revoked_at: None,
             revocation_reason: None,
             not_replaced: false,
+            renewal: RenewalRow::default(),
         }
     }
 }

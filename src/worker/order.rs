@@ -50,6 +50,7 @@ impl Turn<'_> {
             key_type: wanted.key.as_str(),
             key: &key.to_pkcs8_der(),
             profile,
+            replaces: None,
         };
         self.state().add_order(&order, self.clock().now()).await?;
         crash::point(Point::OrderWritten);

@@ -202,6 +202,7 @@ pub async fn order(state: &State, wanted: &Certificate) -> String {
         key_type: wanted.key.as_str(),
         key: &PrivateKey::generate(wanted.key).unwrap().to_pkcs8_der(),
         profile: None,
+        replaces: None,
     };
     state.add_order(&new, Clock::system().now()).await.unwrap()
 }

@@ -131,6 +131,7 @@ impl TestApp {
             key_type: "ecdsa-p256",
             key: &key.to_pkcs8_der(),
             profile: None,
+            replaces: None,
         };
         let order = state.add_order(&new, now).await.unwrap();
         let request = LeafRequest {

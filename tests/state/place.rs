@@ -162,6 +162,7 @@ pub(super) fn new_order<'a>(certificate: &'a str, key: &'a [u8]) -> NewOrder<'a>
         key_type: "ecdsa-p256",
         key,
         profile: Some("short"),
+        replaces: None,
     }
 }
 
