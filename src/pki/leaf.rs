@@ -108,7 +108,7 @@ fn address(octets: &[u8]) -> Option<IpAddr> {
     v4().or_else(v6)
 }
 
-fn authority_key_identifier(certificate: &X509Certificate<'_>) -> Option<Vec<u8>> {
+pub(super) fn authority_key_identifier(certificate: &X509Certificate<'_>) -> Option<Vec<u8>> {
     certificate.extensions().iter().find_map(|extension| match extension.parsed_extension() {
         ParsedExtension::AuthorityKeyIdentifier(authority) => Some(authority.key_identifier.as_ref()?.0.to_vec()),
         _ => None,
