@@ -19,6 +19,7 @@ struct World {
     txts: Vec<TxtRow>,
     deliveries: Vec<DeliveryRow>,
     deployments: Vec<DeploymentRow>,
+    obstacles: Vec<ObstacleRow>,
     jobs: Vec<JobRow>,
     clock_trusted: bool,
     company_comes: bool,
@@ -35,6 +36,7 @@ impl World {
             txts: Vec::new(),
             deliveries: Vec::new(),
             deployments: Vec::new(),
+            obstacles: Vec::new(),
             jobs: Vec::new(),
             clock_trusted: true,
             company_comes: false,
@@ -57,6 +59,7 @@ impl World {
             txts: &self.txts,
             deliveries: &self.deliveries,
             deployments: &self.deployments,
+            obstacles: &self.obstacles,
             jobs: &self.jobs,
             stores: &stores,
             clock_trusted: self.clock_trusted,
@@ -86,6 +89,7 @@ fn row() -> CertificateRow {
         last_error_at: None,
         version_id: None,
         not_after: None,
+        attempts_left: None,
         created_at: NOW,
         retired_at: None,
     }
@@ -135,6 +139,10 @@ fn txt(order_id: &str, retry_at: Timestamp) -> TxtRow {
         retry_at,
         error: None,
     }
+}
+
+fn obstacle(issuer: &str, kind: ObstacleKind, retry_at: Timestamp) -> ObstacleRow {
+    ObstacleRow { issuer: issuer.into(), kind, failures: 1, retry_at, error: "no".into(), since: NOW, last_at: NOW }
 }
 
 fn job(kind: JobKind, arguments: &str, state: JobState) -> JobRow {
@@ -191,7 +199,7 @@ fn a_new_certificate_is_looked_for_in_the_stores_and_then_ordered() {
 #[test]
 fn backoff_is_kept() {
     let mut world = World::fresh();
-    world.row.retry_at = NOW.plus(DAY);
+    world.obstacles = vec![obstacle("ca", ObstacleKind::Refused, NOW.plus(DAY))];
     let decision = world.decide();
     assert_eq!(decision.action, Action::Rest);
     assert_eq!(decision.standing.look_again_at, NOW.plus(DAY));
