@@ -240,6 +240,31 @@ impl State {
         })
     }
 
+    /// How many certificates have fewer attempts left before they expire than the config wants.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn count_too_few(&self) -> Result<u32> {
+        let count: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM certificate WHERE too_few = 1").fetch_one(self.reader()).await?;
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
+    /// How many attempts are left before the certificates expire that expire first, `limit` at the most.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn attempts_left(&self, limit: u32) -> Result<Vec<(String, u32)>> {
+        let rows = sqlx::query(
+            "SELECT name, attempts_left FROM certificate WHERE attempts_left IS NOT NULL AND retired_at IS NULL \
+             ORDER BY not_after LIMIT $1",
+        )
+        .bind(i64::from(limit))
+        .fetch_all(self.reader())
+        .await?;
+        rows.iter().map(|row| Ok((text(row, "name")?, count(row, "attempts_left")?))).collect()
+    }
+
     /// Puts a certificate down until `look_again_at`.
     ///
     /// `looked_at` is the `look_again_at` that was read when it was taken up: where somebody has written another since
