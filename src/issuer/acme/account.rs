@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Acme;
 use super::client::Client;
-use super::directory::Directory;
+use super::directory::{Directory, FRESH, Site};
 use super::jws::{AccountKey, JwsError};
 use super::obstacle::{Obstacle, account_is_gone, patiently};
 use super::post::{As, post};
@@ -17,9 +17,6 @@ use super::problem::clean;
 use crate::clock::Timestamp;
 use crate::issuer::IssuerError;
 use crate::state::{AccountRow, StateError};
-
-/// How long a directory is believed.
-const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A clock may be this far off the CA's.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -45,12 +42,12 @@ impl Session {
         post(&self.client, &self.directory, As::Account(&self.key, &self.url), url, payload).await
     }
 
-    /// Why the CA no longer serves the account, where that is so.
-    async fn complaint(&self) -> Option<String> {
+    /// Why the CA no longer serves the account; `None`: it does.
+    async fn complaint(&self) -> Result<Option<String>, Obstacle> {
         match self.post(&self.url, "").await {
-            Ok(answer) => complaint(&answer.json().ok()?),
-            Err(obstacle) if obstacle.is_about_access() || obstacle.is_not_found() => Some(obstacle.to_string()),
-            Err(_) => None,
+            Ok(answer) => Ok(complaint(&answer.json()?)),
+            Err(obstacle) if obstacle.is_about_access() || obstacle.is_not_found() => Ok(Some(obstacle.to_string())),
+            Err(obstacle) => Err(obstacle),
         }
     }
 }
@@ -82,9 +79,7 @@ impl Acme {
     /// Opens the account: makes its key where there is none, and registers it where it is not.
     pub(super) async fn open(&self) -> Result<Session, IssuerError> {
         let row = self.account_row().await?;
-        let client = Client::new(self.directory_url(), self.settings.account.trusted_roots.as_deref())?;
-        let fetched = Directory::fetch(&client, self.directory_url()).await;
-        let directory = fetched.map_err(|obstacle| self.directory_error(obstacle))?;
+        let Site { client, directory, .. } = self.visit().await?;
         agree_on_the_time(self.clock.machine(), directory.date)?;
         let row = self.settle_key(&client, &directory, row).await?;
         let key = self.account_key(&row)?;
@@ -124,21 +119,22 @@ impl Acme {
         opened.map_err(|obstacle| self.directory_error(obstacle))
     }
 
-    /// A directory refuses nobody: what looks like that is a wrong URL, or a proxy.
-    fn directory_error(&self, obstacle: Obstacle) -> IssuerError {
-        if !obstacle.is_final() {
-            return obstacle.into_error(self.name());
-        }
-        IssuerError::Unreachable { detail: format!("`{}`: {obstacle}", self.directory_url()) }
-    }
-
     /// What a refusal means that may be about the account: asks the CA how the account stands. `None`: it stands well.
     pub(super) async fn account_error(&self, session: &Session, obstacle: &Obstacle) -> Option<IssuerError> {
         if !obstacle.is_about_access() {
             return None;
         }
-        let complaint = session.complaint().await?;
+        let complaint = session.complaint().await.ok()??;
         Some(account_is_gone(self.name(), &complaint))
+    }
+
+    /// Asks the CA whether it serves the account.
+    pub(super) async fn ask_how_it_stands(&self, session: &Session) -> Result<(), IssuerError> {
+        match session.complaint().await {
+            Ok(None) => Ok(()),
+            Ok(Some(complaint)) => Err(account_is_gone(self.name(), &complaint)),
+            Err(obstacle) => Err(obstacle.into_error(self.name())),
+        }
     }
 }
 

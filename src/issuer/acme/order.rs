@@ -93,7 +93,11 @@ impl Acme {
     }
 
     /// The profile to ask for: one that is only preferred is left out where the CA does not offer it.
-    fn profile<'w>(&self, session: &Session, wanted: &'w Certificate) -> Result<Option<&'w str>, IssuerError> {
+    pub(super) fn profile<'w>(
+        &self,
+        session: &Session,
+        wanted: &'w Certificate,
+    ) -> Result<Option<&'w str>, IssuerError> {
         let offered = |wanted: &str| session.account.profiles().any(|profile| profile.name == wanted);
         match &wanted.profile {
             None => Ok(None),
