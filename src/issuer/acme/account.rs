@@ -8,7 +8,7 @@ use rustls_pki_types::PrivatePkcs8KeyDer;
 use serde_json::Value;
 
 use super::Acme;
-use super::client::Client;
+use super::client::{Client, account_trouble};
 use super::directory::{Directory, FRESH, Site};
 use super::jws::{AccountKey, JwsError};
 use super::obstacle::{Obstacle, account_is_gone, patiently};
@@ -88,7 +88,11 @@ impl Acme {
             None => self.register(&client, &directory, &key).await?,
         };
         let account = self.account_at(&client, &url, &row).await?;
-        Ok(Session { client, directory, account, key, url, opened_at: self.clock.now() })
+        let session = Session { client, directory, account, key, url, opened_at: self.clock.now() };
+        if row.url.is_some() {
+            self.settle_contact(&session, &row).await?;
+        }
+        Ok(session)
     }
 
     /// The account's row; where there is none, a new key is made and kept first.
@@ -105,8 +109,9 @@ impl Acme {
     }
 
     pub(super) fn account_key(&self, row: &AccountRow) -> Result<AccountKey, IssuerError> {
-        let der = row.key(&self.state)?;
-        AccountKey::from_pkcs8_der(&der).map_err(|error: JwsError| damaged(&row.name, &error.to_string()))
+        let lost = |why: &(dyn std::error::Error + 'static)| key_is_lost(row, &providers::error::chain(why));
+        let der = row.key(&self.state).map_err(|error| lost(&error))?;
+        AccountKey::from_pkcs8_der(&der).map_err(|error: JwsError| lost(&error))
     }
 
     async fn account_at(&self, client: &Client, url: &str, row: &AccountRow) -> Result<Account, IssuerError> {
@@ -142,6 +147,16 @@ impl Acme {
 pub(super) fn new_key() -> Result<PrivatePkcs8KeyDer<'static>, IssuerError> {
     let made = instant_acme::Key::generate_pkcs8();
     made.map(|(_, der)| der).map_err(|error| IssuerError::Unreachable { detail: clean(&error.to_string()) })
+}
+
+/// The key is on record and cannot be read: never another one in silence.
+fn key_is_lost(row: &AccountRow, why: &str) -> IssuerError {
+    let (name, url) = (&row.name, clean(row.url.as_deref().unwrap_or("not registered yet")));
+    account_trouble(format!(
+        "the key of the account `{name}` ({url}) cannot be read: {why}; renewd makes no other one by itself, since CAA \
+         records may name the account: bring the state and its seal key back from a backup, or rename `[account.{name}]` \
+         to have a new one registered"
+    ))
 }
 
 pub(super) fn damaged(account: &str, what: &str) -> IssuerError {
