@@ -178,6 +178,7 @@ mod tests {
             key: KeyType::EcdsaP256,
             profile: None,
             renew: RenewPolicy::default(),
+            chain: None,
             attempts_left: 5,
             alias: BTreeMap::new(),
             deploy: Vec::new(),

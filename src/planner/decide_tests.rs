@@ -104,6 +104,7 @@ fn wanted() -> config::Certificate {
         key: KeyType::EcdsaP256,
         profile: None,
         renew: RenewPolicy::default(),
+        chain: None,
         attempts_left: 5,
         alias: Default::default(),
         deploy: Vec::new(),

@@ -182,6 +182,7 @@ pub fn certificate(names: &[&str], profile: Option<Profile>) -> Certificate {
         key: KeyType::default(),
         profile,
         renew: RenewPolicy::default(),
+        chain: None,
         attempts_left: 5,
         alias: BTreeMap::new(),
         deploy: Vec::new(),
