@@ -14,12 +14,14 @@ pub mod name;
 pub mod pointers;
 mod profile;
 mod registry;
+mod rotate;
 mod strength;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Mutex;
 
 pub use error::CaError;
 pub use generation::{Generation, IssuerHashes};
@@ -46,6 +48,8 @@ pub struct Authority {
     name: String,
     terms: ArcSwap<Terms>,
     generations: ArcSwap<Vec<Arc<Generation>>>,
+    /// Held while a generation is made.
+    rotating: Mutex<()>,
 }
 
 /// What the config says of a CA.
@@ -102,12 +106,7 @@ impl Authority {
         Self::open_with(state, name, terms, now).await
     }
 
-    pub(crate) async fn open_with(
-        state: &State,
-        name: &str,
-        terms: Terms,
-        now: Timestamp,
-    ) -> Result<Self, CaError> {
+    pub(crate) async fn open_with(state: &State, name: &str, terms: Terms, now: Timestamp) -> Result<Self, CaError> {
         let reader = Reader { state, name };
         let root = reader.root().await?;
         let mut generations = reader.generations(root.as_ref()).await?;
@@ -123,6 +122,7 @@ impl Authority {
             name: name.to_owned(),
             terms: ArcSwap::from_pointee(terms),
             generations: ArcSwap::from_pointee(generations),
+            rotating: Mutex::default(),
         })
     }
 
@@ -146,10 +146,12 @@ impl Authority {
 
     /// Writes down what is going to be signed.
     async fn intend(&self, request: &LeafRequest, now: Timestamp) -> Result<CaCertificateRow, CaError> {
-        let (terms, issuing) = (self.terms.load_full(), self.newest()?);
+        let terms = self.terms.load_full();
         let config = terms.config.as_ref().ok_or(CaError::Retired)?;
+        let issuing = self.fresh(config, now).await?;
         let shard = issuing.take_shards(&self.state, &self.name, 1).await?[0];
-        let by = profile::Terms { ca: &self.name, config, public_url: terms.public_url.as_deref(), issuing: &issuing, now };
+        let by =
+            profile::Terms { ca: &self.name, config, public_url: terms.public_url.as_deref(), issuing: &issuing, now };
         let leaf = profile::leaf(request, shard, &by)?;
         let new = NewCaCertificate {
             ca: &self.name,

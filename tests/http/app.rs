@@ -133,7 +133,7 @@ impl TestApp {
             profile: None,
             replaces: None,
         };
-        let order = state.add_order(&new, now).await.unwrap();
+        let order = state.add_order(&new, &[], now).await.unwrap().id().unwrap();
         let request = LeafRequest::server(&order, vec![identifier(name).into()], key.spki_der());
         let chain = self.authority().await.issue(&request, now).await.unwrap();
         let order = state.open_order(name).await.unwrap().unwrap();
