@@ -108,8 +108,10 @@ impl Authority {
 
     pub(crate) async fn open_with(state: &State, name: &str, terms: Terms, now: Timestamp) -> Result<Self, CaError> {
         let reader = Reader { state, name };
+        // In this order: somebody else may make both at the same time, the root first.
+        let begun = state.newest_ca(name).await?.is_some();
         let root = reader.root().await?;
-        let mut generations = reader.generations(root.as_ref()).await?;
+        let mut generations = if begun { reader.generations(root.as_ref()).await? } else { Vec::new() };
         if let (true, Some(config)) = (generations.is_empty(), &terms.config) {
             let maker = Maker { reader, config, now };
             let root = maker.root().await?;
