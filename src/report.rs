@@ -7,6 +7,7 @@ pub mod certificate;
 pub mod changes;
 mod facts;
 pub mod job;
+pub mod load;
 pub mod plan;
 pub mod why;
 
@@ -14,6 +15,7 @@ pub use account::{AccountView, account};
 pub use certificate::{CertificateList, CertificateView, list, show};
 pub use changes::{Change, changes};
 pub use job::{JobView, job};
+pub use load::Load;
 pub use plan::{Plan, Planned, plan};
 pub use why::{Why, why};
 

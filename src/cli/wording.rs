@@ -7,7 +7,7 @@ use super::times::{beside, beside_if};
 use crate::clock::Timestamp;
 use crate::report::plan::Planned;
 use crate::report::why::RenewalInfoView;
-use crate::report::{AccountView, CertificateView, JobView, Plan, Why};
+use crate::report::{AccountView, CertificateView, JobView, Load, Plan, Why};
 
 /// `renewd list`.
 pub(super) fn certificates(views: &[CertificateView], now: Timestamp) -> String {
@@ -180,7 +180,22 @@ pub(super) fn plan(plan: &Plan, now: Timestamp) -> String {
         [] => format!("Nothing comes in the next {} days.\n", plan.days),
         coming => format!("In the next {} days:\n{}", plan.days, planned(coming, now)),
     });
+    if !plan.load.is_empty() {
+        parts.push(format!("What each CA is asked for in {} days:\n{}", plan.days, load(&plan.load)));
+    }
     parts.join("\n")
+}
+
+fn load(loads: &[Load]) -> String {
+    let mut table = Table::new(&["CA", "LIFETIME", "CERTIFICATES", "ORDERS", "BUSIEST DAY", "LIMIT"]);
+    for load in loads {
+        let lifetime = load.lifetime.clone().map_or_else(|| "as now".to_owned(), |lifetime| format!("if {lifetime}"));
+        let limit = load.limit.clone().unwrap_or_default();
+        let numbers = [load.certificates, load.orders, load.busiest_day].map(|number| number.to_string());
+        let [certificates, orders, busiest] = numbers;
+        table.row([load.issuer.clone(), lifetime, certificates, orders, busiest, limit]);
+    }
+    table.render()
 }
 
 fn planned(entries: &[Planned], now: Timestamp) -> String {
