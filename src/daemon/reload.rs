@@ -77,8 +77,19 @@ impl Reloader {
         if mended && let Err(failure) = self.app.state.retry_troubled(now).await {
             warn!("what has a problem is not tried at once: {}", providers::error::chain(&failure));
         }
+        self.count_attempts_anew(&before.config, &config).await;
         info!(reason = why, certificates = config.certificates.len(), "the edited config is in force");
         Ok(Reloaded { changed: true, ..reloaded })
+    }
+
+    /// Another `attempts_left` orders nothing: the certificates are only looked at.
+    async fn count_attempts_anew(&self, before: &Config, after: &Config) {
+        for (name, wanted) in &after.certificates {
+            let changed = before.certificates.get(name).is_some_and(|old| old.attempts_left != wanted.attempts_left);
+            if changed && let Err(failure) = self.app.state.look_now(name.as_str(), self.app.clock.now()).await {
+                warn!(certificate = %name, "not looked at: {}", providers::error::chain(&failure));
+            }
+        }
     }
 
     fn not_applied(&self, failure: &dyn std::error::Error) -> Report {

@@ -20,6 +20,7 @@ mod crash;
 mod deploy;
 mod failover;
 mod issuance;
+mod limits;
 mod postgres;
 mod private_ca;
 mod providers;
