@@ -165,10 +165,12 @@ async fn a_chain_that_does_not_fit_replaces_nothing() {
     let lab = Lab::new(Script::default()).await;
     let acme = lab.acme();
     let (own, other) = (lab.ca.foreign_leaf(&["a.example.com"]), lab.ca.foreign_leaf(&["b.example.com"]));
+    let root = lab.ca.root_pem();
     type Spoil = Box<dyn Fn(&mut Vec<String>) + Send>;
     let cases: Vec<(&str, Spoil)> = vec![
         ("without that of its issuer", Box::new(|chain| chain.truncate(1))),
-        ("CA", Box::new(|chain| chain.reverse())),
+        ("another key", Box::new(|chain| chain.reverse())),
+        ("`CN=Fake Root X1` follows", Box::new(move |chain| chain.insert(1, root.clone()))),
         ("another key", Box::new(move |chain| chain[0].clone_from(&own))),
         ("another key", Box::new(move |chain| chain[0].clone_from(&other))),
         ("repetition", Box::new(|chain| chain.push(chain[1].clone()))),
