@@ -197,7 +197,7 @@ mod tests {
             profile: None,
             replaces: None,
         };
-        state.add_order(&new, Clock::system().now()).await.unwrap();
+        state.add_order(&new, &[], Clock::system().now()).await.unwrap();
     }
 
     async fn open_order(state: &State) -> OrderRow {

@@ -80,7 +80,7 @@ impl Acme {
         }
         if wish.replaces.is_some() && may_be_about_replaces(&obstacle) {
             tracing::warn!(certificate, issuer, "ordered without saying what it replaces: {obstacle}");
-            self.state.order_replaces_nothing(&order.id).await?;
+            self.state.order_replaces_nothing(order, self.clock.now()).await?;
             wish.replaces = None;
             return Ok(());
         }
