@@ -273,10 +273,9 @@ async fn handle(
     let mut response = Response::new(Body::from(reply.body));
     *response.status_mut() = StatusCode::from_u16(reply.status).expect("a status");
     for (name, value) in reply.headers {
-        response.headers_mut().append(
-            name.parse::<HeaderName>().expect("a header's name"),
-            value.parse().expect("a header's value"),
-        );
+        response
+            .headers_mut()
+            .append(name.parse::<HeaderName>().expect("a header's name"), value.parse().expect("a header's value"));
     }
     response
 }
