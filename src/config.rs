@@ -5,6 +5,7 @@ pub mod ca;
 pub mod certificate;
 pub mod dns;
 pub mod http;
+pub mod notify;
 pub mod resolver;
 pub mod state;
 pub mod store;
@@ -31,6 +32,7 @@ pub use certificate::{Certificate, DeployCommand, KeyType, Profile, RenewPolicy,
 pub use dns::{DnsInstance, DnsKind, Propagation};
 pub use http::{Http, Listen};
 pub use load::{Loaded, load};
+pub use notify::{Notify, NotifyKind};
 pub use report::{ConfigError, Note, Report};
 pub use resolver::Resolver;
 pub use state::{Database, StateSettings};
@@ -55,6 +57,8 @@ pub struct Config {
     pub dns: BTreeMap<String, DnsInstance>,
     /// `[store.NAME.KIND]`.
     pub stores: BTreeMap<String, Store>,
+    /// `[notify.NAME.KIND]`.
+    pub notify: BTreeMap<String, Notify>,
     /// `[certificate.NAME]`, with `[defaults]` merged in.
     pub certificates: BTreeMap<CertificateName, Certificate>,
 }

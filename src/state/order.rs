@@ -7,6 +7,7 @@ use sqlx::any::AnyRow;
 use zeroize::Zeroizing;
 
 use super::certificate::words;
+use super::outbox::alert::of_order as order_alert;
 use super::row::{count, list, optional_text, optional_time, parsed, text, time, to_list};
 use super::{Result, State, Write};
 use crate::clock::Timestamp;
@@ -299,7 +300,9 @@ impl State {
             .execute(&mut *write)
             .await?;
         super::certificate::note_failure(&mut write, &order.certificate, error, now, wait).await?;
+        self.add_alert(&mut write, &order_alert(order, error, now.plus(wait)), now).await?;
         write.commit().await?;
+        self.wake_notify();
         Ok(())
     }
 
@@ -324,7 +327,9 @@ impl State {
         let mut write = self.begin().await?;
         finish(&mut write, &order.id, "failed", Some(error), now).await?;
         super::certificate::note_failure(&mut write, &order.certificate, error, now, wait).await?;
+        self.add_alert(&mut write, &order_alert(order, error, now.plus(wait)), now).await?;
         write.commit().await?;
+        self.wake_notify();
         Ok(())
     }
 
