@@ -8,6 +8,7 @@ pub mod changes;
 mod facts;
 pub mod job;
 pub mod plan;
+pub mod sink;
 pub mod why;
 
 pub use account::{AccountView, account};
@@ -15,6 +16,7 @@ pub use certificate::{CertificateList, CertificateView, list, show};
 pub use changes::{Change, changes};
 pub use job::{JobView, job};
 pub use plan::{Plan, Planned, plan};
+pub use sink::{SinkList, sinks};
 pub use why::{Why, why};
 
 /// The version of every object told: raised when a field's meaning changes, not when one is added.
