@@ -10,6 +10,8 @@ mod cloudflare;
 mod name_server;
 #[path = "../peers/peers.rs"]
 mod peers;
+#[path = "../peers/fakes/receiver.rs"]
+mod receiver;
 
 mod bridge;
 mod harness;
@@ -20,6 +22,7 @@ mod crash;
 mod deploy;
 mod failover;
 mod issuance;
+mod notify;
 mod postgres;
 mod private_ca;
 mod providers;

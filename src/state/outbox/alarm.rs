@@ -73,7 +73,7 @@ impl State {
         self.forget_alerts(write, certificate).await
     }
 
-    /// Certificates that should have been renewed long ago, soonest expiry first. From an index: it costs in proportion to
+    /// Certificates that should have been renewed long ago or have too few attempts left, first alarm first. From indexes: it costs in proportion to
     /// how many there are.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl State {
     pub async fn nearing_end(&self, now: Timestamp, limit: u32) -> Result<Vec<NearingEnd>> {
         let rows = sqlx::query(
             "SELECT c.name, c.last_error, v.names, v.issuer, v.serial, v.not_after FROM certificate c \
-             JOIN version v ON v.id = c.version_id WHERE c.alarm_at <= $1 AND c.retired_at IS NULL \
+             JOIN version v ON v.id = c.version_id WHERE (c.alarm_at <= $1 OR c.too_few = 1) AND c.retired_at IS NULL \
              AND c.state <> 'revoked' ORDER BY c.alarm_at LIMIT $2",
         )
         .bind(now.millis())
