@@ -6,6 +6,7 @@ mod check;
 mod client;
 mod failure;
 mod looking;
+mod notify;
 mod output;
 mod pages;
 mod plan;
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use arguments::{AccountCommand, Arguments, Command, RunArguments};
+use arguments::{AccountCommand, Arguments, Command, NotifyCommand, RunArguments};
 use failure::{Failure, Outcome};
 use output::Output;
 use world::World;
@@ -87,6 +88,8 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Outcome {
         Command::Account { command: AccountCommand::RotateKey { name, no_wait } } => {
             acting::rotate_key(output, &world, &name, !no_wait).await
         }
+        Command::Notify { command: NotifyCommand::List } => notify::list(output, &world).await,
+        Command::Notify { command: NotifyCommand::Test { name } } => notify::test(output, &world, &name).await,
         Command::Run(_) | Command::Completions { .. } | Command::Man { .. } | Command::Check | Command::Reload => {
             Ok(ExitCode::SUCCESS)
         }

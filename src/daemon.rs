@@ -2,6 +2,7 @@
 
 mod chores;
 mod files;
+mod lookout;
 mod parts;
 mod reconcile;
 mod reload;
@@ -24,6 +25,7 @@ use tracing::{error, info};
 use crate::clock::Clock;
 use crate::config::{self, Loaded};
 use crate::http::{App, Listeners, ReloadRequest, Status, serve_socket};
+use crate::notify::{self, Notifier, Sinks};
 use crate::scheduler::Scheduler;
 use crate::state::State;
 use crate::worker::Worker;
@@ -83,12 +85,14 @@ impl Daemon {
         let parts = Arc::new(ArcSwap::new(parts::build(&config, &state, &clock, None)));
         parts.load().prepare().await;
         let worker = Worker::new(state.clone(), clock.clone(), Arc::clone(&parts), trusted);
+        state.reconcile_sinks(&notify::settings(&config.notify), false).await?;
         let (reload, requests) = mpsc::channel(16);
         let app = App {
             config: Arc::new(ArcSwap::new(Arc::clone(&config))),
             state: state.clone(),
             clock: clock.clone(),
             status: Arc::clone(&status),
+            sinks: Arc::new(ArcSwap::from_pointee(Sinks::of(&config.notify))),
             reload,
         };
         let mut files = Files::new();
@@ -166,7 +170,13 @@ async fn tasks(
         scheduler.run(stop).await;
         Ok(())
     });
-    tasks.spawn(chores::run(worker, app.state.clone(), timekeeper, stopped.clone()));
+    let notifier = Notifier::new(app.state.clone(), app.clock.clone(), Arc::clone(&app.sinks));
+    let stop = stopped.clone();
+    tasks.spawn(async move {
+        notifier.run(stop).await;
+        Ok(())
+    });
+    tasks.spawn(chores::run(worker, app.clone(), timekeeper, stopped.clone()));
     Ok(tasks)
 }
 

@@ -10,6 +10,7 @@ mod limits;
 pub mod listen;
 mod local;
 mod metrics;
+mod notifications;
 mod openmetrics;
 mod peer;
 mod pkcs7;
@@ -33,6 +34,7 @@ pub use status::Status;
 
 use crate::clock::Clock;
 use crate::config::{Config, Note, Report};
+use crate::notify::Sinks;
 use crate::state::State;
 
 /// What every answer is made of. Cloning shares it.
@@ -46,6 +48,8 @@ pub struct App {
     pub clock: Clock,
     /// How the daemon itself stands.
     pub status: Arc<Status>,
+    /// Where people are told, swapped by a reload.
+    pub sinks: Arc<ArcSwap<Sinks>>,
     /// Who reloads the config when asked.
     pub reload: mpsc::Sender<ReloadRequest>,
 }

@@ -9,6 +9,7 @@ mod facts;
 pub mod job;
 pub mod load;
 pub mod plan;
+pub mod sink;
 pub mod why;
 
 pub use account::{AccountView, account};
@@ -17,6 +18,7 @@ pub use changes::{Change, changes};
 pub use job::{JobView, job};
 pub use load::Load;
 pub use plan::{Plan, Planned, plan};
+pub use sink::{SinkList, sinks};
 pub use why::{Why, why};
 
 /// The version of every object told: raised when a field's meaning changes, not when one is added.

@@ -6,6 +6,7 @@ mod comparison;
 mod consumers;
 mod delivery;
 mod jobs;
+mod news;
 mod order;
 mod reading;
 mod renewal;

@@ -177,6 +177,17 @@ Examples:
         command: AccountCommand,
     },
 
+    /// Show where people are told what happens, or try it
+    #[command(after_help = "\
+Examples:
+  renewd notify list
+  renewd notify test ops")]
+    Notify {
+        /// What to do
+        #[command(subcommand)]
+        command: NotifyCommand,
+    },
+
     /// Print shell completions
     #[command(after_help = "\
 Examples:
@@ -222,6 +233,27 @@ Example:
         /// Do not wait until it is over
         #[arg(long)]
         no_wait: bool,
+    },
+}
+
+/// What to do with notifications.
+#[derive(Debug, Subcommand)]
+pub(super) enum NotifyCommand {
+    /// List where people are told: what is still to be sent, and the last error
+    #[command(after_help = "\
+Example:
+  renewd notify list --json")]
+    List,
+
+    /// Send a test at once, and tell what the receiver answers
+    ///
+    /// A running daemon sends it; without one it is sent from here, with the config file's settings.
+    #[command(after_help = "\
+Example:
+  renewd notify test ops")]
+    Test {
+        /// The sink's name in the config
+        name: String,
     },
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::peer::LocalUser;
 use super::status::ConfigStatus;
-use super::{App, Problem, ReloadRequest, health};
+use super::{App, Problem, ReloadRequest, health, notifications};
 use crate::clock::Timestamp;
 use crate::identifier::CertificateName;
 use crate::issuer::RevocationReason;
@@ -41,6 +41,8 @@ pub(super) fn router() -> Router<App> {
         .route("/accounts", get(accounts))
         .route("/accounts/{name}", get(account))
         .route("/accounts/{name}/rotate-key", post(rotate_key))
+        .route("/notifications", get(notifications::list))
+        .route("/notifications/{name}/test", post(notifications::test))
         .route("/jobs/{id}", get(job))
 }
 

@@ -36,6 +36,7 @@ async fn exposition(app: &App) -> Result<String, StateError> {
     certificates(app, &mut exposition).await?;
     orders(app, &mut exposition).await?;
     deliveries(app, &mut exposition).await?;
+    notifications(app, &mut exposition).await?;
     process(app, &mut exposition);
     Ok(exposition.finish())
 }
@@ -90,6 +91,22 @@ async fn deliveries(app: &App, exposition: &mut Exposition) -> Result<(), StateE
     let mut family = exposition.family("renewd_deliveries", Kind::Gauge, help);
     for (store, stored, count) in app.state.count_deliveries().await? {
         family.sample(&[("store", &store), ("state", if stored { "stored" } else { "due" })], count);
+    }
+    Ok(())
+}
+
+async fn notifications(app: &App, exposition: &mut Exposition) -> Result<(), StateError> {
+    let sinks = app.state.sinks().await?;
+    let help = "Notifications: events that arrived, attempts that failed, events that were given up.";
+    let mut counts = exposition.family("renewd_notifications", Kind::Counter, help);
+    for sink in &sinks {
+        for (state, count) in [("sent", sink.sent), ("failed", sink.failed), ("given_up", sink.given_up)] {
+            counts.sample(&[("sink", &sink.name), ("state", state)], count);
+        }
+    }
+    let mut due = exposition.family("renewd_notifications_due", Kind::Gauge, "Events that are still to be sent.");
+    for sink in &sinks {
+        due.sample(&[("sink", &sink.name)], sink.due);
     }
     Ok(())
 }
