@@ -4,6 +4,7 @@ mod acting;
 mod arguments;
 mod check;
 mod client;
+mod doctor;
 mod failure;
 mod looking;
 mod output;
@@ -75,6 +76,7 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Outcome {
     match command {
         Command::Plan { days } => plan::plan(output, &world, days).await,
         Command::Why { name } => looking::why(output, &world, &name).await,
+        Command::Doctor { name } => doctor::doctor(output, &world, &path, name.as_deref()).await,
         Command::List => looking::list(output, &world).await,
         Command::Show { name } => looking::show(output, &world, &name).await,
         Command::Renew { name, force, wait } => acting::renew(output, &world, &name, force, wait).await,

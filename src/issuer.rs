@@ -11,10 +11,12 @@ use crate::state::{OrderRow, VersionRow};
 
 pub mod acme;
 pub mod error;
+pub mod offers;
 pub mod private;
 
 pub use acme::{Acme, AcmeSettings};
 pub use error::IssuerError;
+pub use offers::Offers;
 pub use private::Private;
 
 /// An authority that certifies names.
@@ -74,6 +76,19 @@ pub trait Issuer: Send + Sync {
     async fn ready_for(&self, wanted: &Certificate) -> Result<(), IssuerError> {
         let _ = wanted;
         self.prepare().await
+    }
+
+    /// What the CA says about itself, asked anew; `None`: a private CA.
+    ///
+    /// # Errors
+    /// Where it cannot be asked.
+    async fn offers(&self) -> Result<Option<Offers>, IssuerError> {
+        Ok(None)
+    }
+
+    /// The account's URL (RFC 8555, section 7.3); `None`: it is not registered, or there is no account.
+    async fn account_url(&self) -> Option<String> {
+        None
     }
 
     /// Gives the account a new key (RFC 8555, section 7.3.5).

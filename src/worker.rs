@@ -5,8 +5,11 @@ mod bundle;
 mod comparison;
 mod consumers;
 mod delivery;
+pub mod doctor;
 mod jobs;
 mod order;
+mod permission;
+pub mod readiness;
 mod reading;
 mod withdrawal;
 

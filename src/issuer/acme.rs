@@ -12,6 +12,7 @@ mod directory;
 mod finalize;
 mod jws;
 mod obstacle;
+mod offers;
 mod order;
 mod post;
 mod present;
@@ -34,7 +35,7 @@ use waits::Waits;
 use crate::clock::Clock;
 use crate::config;
 use crate::dns01::Dns01;
-use crate::issuer::{Issuer, IssuerError, Progress, RevocationReason};
+use crate::issuer::{Issuer, IssuerError, Offers, Progress, RevocationReason};
 use crate::state::{OrderRow, State, VersionRow};
 
 /// An account as the config names it.
@@ -123,6 +124,18 @@ impl Issuer for Acme {
 
     async fn revoke(&self, version: &VersionRow, reason: RevocationReason) -> Result<(), IssuerError> {
         self.revoke_version(version, reason).await
+    }
+
+    async fn ready_for(&self, wanted: &config::Certificate) -> Result<(), IssuerError> {
+        self.could_order(wanted).await
+    }
+
+    async fn offers(&self) -> Result<Option<Offers>, IssuerError> {
+        self.ask_for_offers().await.map(Some)
+    }
+
+    async fn account_url(&self) -> Option<String> {
+        self.state.account(self.name(), self.directory_url()).await.ok().flatten()?.url
     }
 
     async fn rotate_key(&self) -> Result<(), IssuerError> {

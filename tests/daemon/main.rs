@@ -18,6 +18,7 @@ mod own_ca;
 
 mod crash;
 mod deploy;
+mod doctor;
 mod issuance;
 mod postgres;
 mod private_ca;

@@ -84,7 +84,7 @@ impl TestApp {
         let status = Arc::new(Status::new(clock.now()));
         let (reload, requests) = mpsc::channel(1);
         let config = Arc::new(ArcSwap::from_pointee(config));
-        let app = App { config, state, clock, status, reload };
+        let app = App { config, state, clock, status, reload, doctor: mpsc::channel(1).0 };
         let this = Self { app, requests: Some(requests), _folder: folder };
         this.authority().await;
         this

@@ -46,7 +46,7 @@ impl Session {
     }
 
     /// Why the CA no longer serves the account, where that is so.
-    async fn complaint(&self) -> Option<String> {
+    pub(super) async fn complaint(&self) -> Option<String> {
         match self.post(&self.url, "").await {
             Ok(answer) => complaint(&answer.json().ok()?),
             Err(obstacle) if obstacle.is_about_access() || obstacle.is_not_found() => Some(obstacle.to_string()),
@@ -125,7 +125,7 @@ impl Acme {
     }
 
     /// A directory refuses nobody: what looks like that is a wrong URL, or a proxy.
-    fn directory_error(&self, obstacle: Obstacle) -> IssuerError {
+    pub(super) fn directory_error(&self, obstacle: Obstacle) -> IssuerError {
         if !obstacle.is_final() {
             return obstacle.into_error(self.name());
         }

@@ -1,5 +1,7 @@
 //! The directory (RFC 8555, section 7.1.1), as far as we sign requests ourselves.
 
+use std::collections::BTreeMap;
+
 use reqwest::Method;
 use serde::Deserialize;
 
@@ -14,6 +16,7 @@ pub(super) struct Directory {
     pub(super) new_nonce: String,
     pub(super) new_account: String,
     pub(super) key_change: Option<String>,
+    pub(super) renewal_info: Option<String>,
     #[serde(default)]
     pub(super) meta: Meta,
     /// What the CA's clock said when it answered.
@@ -26,6 +29,11 @@ pub(super) struct Directory {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Meta {
     pub(super) terms_of_service: Option<String>,
+    pub(super) website: Option<String>,
+    #[serde(default)]
+    pub(super) caa_identities: Vec<String>,
+    #[serde(default)]
+    pub(super) profiles: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) external_account_required: bool,
 }
