@@ -83,13 +83,13 @@ type Located = Result<Location, Dns01Error>;
 impl Doctor<'_> {
     async fn examine(&self) -> Vec<Group> {
         let (sources, located) = tokio::join!(self.sources(), self.locate());
-        let (state, issuers, zones, stores, certificates) = tokio::join!(
-            self.state(),
-            self.issuers(&sources),
-            self.zones(&located),
-            self.stores(),
-            self.certificates(&sources, &located),
-        );
+        // Accounts first: CAA records may name those that are registered in doing so.
+        let authorities = async {
+            let issuers = self.issuers(&sources).await;
+            (issuers, self.certificates(&sources, &located).await)
+        };
+        let (state, (issuers, certificates), zones, stores) =
+            tokio::join!(self.state(), authorities, self.zones(&located), self.stores());
         let house = [self.clock(&sources), state];
         house.into_iter().chain(issuers).chain(zones).chain(stores).chain(certificates).collect()
     }
@@ -105,7 +105,7 @@ impl Doctor<'_> {
                         Ok(Err(error)) => Err(providers::error::chain(&error)),
                         Err(_) => Err(too_long()),
                     };
-                    (name.clone(), (offers, seats.issuer.account_url().await))
+                    (name.clone(), (offers, seats.issuer.account_url().await.ok().flatten()))
                 });
             }
         }

@@ -161,7 +161,7 @@ async fn sources(parts: &Parts, named: &BTreeSet<&String>) -> BTreeMap<String, (
     for name in named {
         let Some(seats) = parts.issuers.get(*name) else { continue };
         if let Ok(Ok(Some(offers))) = timeout(PATIENCE, seats.issuer.offers()).await {
-            known.insert((*name).clone(), (offers, seats.issuer.account_url().await));
+            known.insert((*name).clone(), (offers, seats.issuer.account_url().await.ok().flatten()));
         }
     }
     known

@@ -67,7 +67,7 @@ impl Doctor<'_> {
     async fn caa(&self, issuer: &str, wanted: &Certificate, offers: &Offers, url: Option<&str>) -> Finding {
         // The account may have been registered since the CA was asked.
         let own = match (url, self.parts.issuers.get(issuer)) {
-            (None, Some(seats)) => seats.issuer.account_url().await,
+            (None, Some(seats)) => seats.issuer.account_url().await.ok().flatten(),
             (url, _) => url.map(str::to_owned),
         };
         let found = permission(&self.parts.dns01, &self.memory, wanted, offers, own.as_deref()).await;

@@ -53,7 +53,7 @@ impl Doctor<'_> {
         }
         let look = async {
             vec![match issuer.ready_for(wanted).await {
-                Ok(()) => Finding::ok("account", stands(issuer.account_url().await.as_deref())),
+                Ok(()) => Finding::ok("account", stands(issuer.account_url().await.ok().flatten().as_deref())),
                 Err(error) => Finding::error("account", providers::error::chain(&error), ""),
             }]
         };
