@@ -4,6 +4,7 @@ mod acting;
 mod arguments;
 mod check;
 mod client;
+mod doctor;
 mod failure;
 mod looking;
 mod notify;
@@ -75,6 +76,7 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Outcome {
     let world = World::open(&path, config.is_some())?;
     match command {
         Command::Plan { days } => plan::plan(output, &world, days).await,
+        Command::Doctor { name } => doctor::doctor(output, &world, &path, name.as_deref()).await,
         Command::Why { name, refresh: true } => looking::refreshed(output, &world, &name).await,
         Command::Why { name, refresh: false } => looking::why(output, &world, &name).await,
         Command::List => looking::list(output, &world).await,

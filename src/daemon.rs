@@ -1,6 +1,7 @@
 //! The composition root: config into parts, parts into tasks, and all of it to an end on SIGTERM. Owns every spawn.
 
 mod chores;
+mod examination;
 mod files;
 mod lookout;
 mod parts;
@@ -24,7 +25,7 @@ use tracing::{error, info};
 
 use crate::clock::Clock;
 use crate::config::{self, Loaded};
-use crate::http::{App, Listeners, ReloadRequest, Status, serve_socket};
+use crate::http::{App, DoctorRequest, Listeners, ReloadRequest, Status, serve_socket};
 use crate::notify::{self, Notifier, Sinks};
 use crate::scheduler::Scheduler;
 use crate::state::State;
@@ -33,6 +34,8 @@ use files::Files;
 use reload::Reloader;
 use supervisor::Supervisor;
 use timekeeper::Timekeeper;
+
+pub use examination::examine;
 
 /// The exit code for a config that is refused (sysexits.h: `EX_CONFIG`): systemd does not restart for it.
 const CONFIG_REFUSED: u8 = 78;
@@ -87,6 +90,7 @@ impl Daemon {
         let worker = Worker::new(state.clone(), clock.clone(), Arc::clone(&parts), trusted);
         state.reconcile_sinks(&notify::settings(&config.notify), false).await?;
         let (reload, requests) = mpsc::channel(16);
+        let (doctor, examinations) = mpsc::channel(4);
         let app = App {
             config: Arc::new(ArcSwap::new(Arc::clone(&config))),
             state: state.clone(),
@@ -94,13 +98,14 @@ impl Daemon {
             status: Arc::clone(&status),
             sinks: Arc::new(ArcSwap::from_pointee(Sinks::of(&config.notify))),
             reload,
+            doctor,
         };
         let mut files = Files::new();
         files.watch(&loaded.files);
         files.read_again();
         let (stop, stopped) = watch::channel(false);
         let supervisor = Supervisor::new(Arc::clone(&status), clock.clone());
-        let tasks = tasks(&app, worker, timekeeper, &stopped).await?;
+        let tasks = tasks(&app, worker, timekeeper, examinations, &stopped).await?;
         let reloader = Reloader { path, parts, app };
         info!(version = env!("CARGO_PKG_VERSION"), certificates = config.certificates.len(), "renewd is up");
         Ok(Self { tasks, reloader, requests, files, supervisor, stop, state })
@@ -150,6 +155,7 @@ async fn tasks(
     app: &App,
     worker: Worker,
     timekeeper: Timekeeper,
+    examinations: mpsc::Receiver<DoctorRequest>,
     stopped: &watch::Receiver<bool>,
 ) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
     let mut tasks = JoinSet::new();
@@ -176,6 +182,7 @@ async fn tasks(
         notifier.run(stop).await;
         Ok(())
     });
+    tasks.spawn(examination::run(worker.clone(), app.clone(), examinations, stopped.clone()));
     tasks.spawn(chores::run(worker, app.clone(), timekeeper, stopped.clone()));
     Ok(tasks)
 }

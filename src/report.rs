@@ -5,6 +5,7 @@
 pub mod account;
 pub mod certificate;
 pub mod changes;
+pub mod doctor;
 mod facts;
 pub mod job;
 pub mod load;
@@ -15,6 +16,7 @@ pub mod why;
 pub use account::{AccountView, account};
 pub use certificate::{CertificateList, CertificateView, list, show};
 pub use changes::{Change, changes};
+pub use doctor::{Examination, Finding, Grade, Group};
 pub use job::{JobView, job};
 pub use load::Load;
 pub use plan::{Plan, Planned, plan};

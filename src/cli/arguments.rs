@@ -108,6 +108,23 @@ Example:
         refresh: bool,
     },
 
+    /// Look at everything live: accounts, DNS credentials, delegation, CAA, DNSSEC, stores, clock
+    ///
+    /// Tells for each thing whether it is well, what was found and what to do. A TXT value is published where challenges
+    /// are, and withdrawn; a bundle of no certificate is put into each store, and taken away. Accounts that certificates
+    /// name are registered where they are not; nothing is ordered. A running daemon looks; without one this program does.
+    #[command(after_help = "\
+Exit codes: 0 where nothing is an error, else 1.
+
+Examples:
+  renewd doctor
+  renewd doctor example.com
+  renewd doctor --json")]
+    Doctor {
+        /// Only what concerns this certificate, by its name in the config
+        name: Option<String>,
+    },
+
     /// List all certificates and how they stand
     #[command(after_help = "\
 Examples:

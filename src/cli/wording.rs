@@ -124,11 +124,21 @@ pub(super) fn why(why: &Why, now: Timestamp) -> String {
         ("Order", order.map(|order| order.url.clone().unwrap_or_else(|| "not made at the CA yet".to_owned()))),
         ("Ordered", order.map(|order| beside(&order.created_at, now))),
     ]);
-    [head, obstacles(why, now), owed(why), orders(why)]
+    [head, issuers(why), obstacles(why, now), owed(why), orders(why)]
         .into_iter()
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// Issuers that could not issue; nothing where all could.
+fn issuers(why: &Why) -> String {
+    let mut table = Table::new(&["ISSUER", "COULD ISSUE", "WHY NOT"]);
+    for view in &why.issuers {
+        let could = if view.ready { "yes" } else { "no" };
+        table.row([view.issuer.clone(), could.to_owned(), view.problem.clone().unwrap_or_default()]);
+    }
+    if why.issuers.iter().all(|view| view.ready) { String::new() } else { table.render() }
 }
 
 fn suggestion(info: &RenewalInfoView) -> Option<String> {

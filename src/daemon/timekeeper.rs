@@ -12,7 +12,7 @@ use crate::http::Status;
 use crate::state::{Result, State};
 
 /// A clock more than this behind the highest time seen is wrong.
-const TOLERANCE: Duration = Duration::from_secs(3600);
+pub(super) const TOLERANCE: Duration = Duration::from_secs(3600);
 
 /// The clock is looked at this often.
 const STRIDE: Duration = Duration::from_secs(5);

@@ -42,6 +42,8 @@ struct Checks {
     clock: Check,
     listeners: ListenersCheck,
     #[serde(skip_serializing_if = "Option::is_none")]
+    issuers: Option<IssuersCheck>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     certificates: Option<CertificatesCheck>,
     #[serde(skip_serializing_if = "Option::is_none")]
     notifications: Option<NotificationsCheck>,
@@ -69,6 +71,14 @@ struct ListenersCheck {
     open: usize,
     waiting: usize,
     failed: usize,
+}
+
+/// Issuers that certificates name: whether they could issue if they had to. Not there before the first look.
+#[derive(Debug, Serialize)]
+struct IssuersCheck {
+    status: Grade,
+    ready: usize,
+    not_ready: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -150,6 +160,7 @@ pub(super) async fn examine(app: &App) -> Health {
         r#loop: failing(app.status.loop_stuck(now)),
         clock: failing(!app.status.clock_trusted()),
         listeners: check_listeners(app),
+        issuers: check_issuers(app),
         certificates: numbers.as_ref().ok().map(|(tally, _)| check_certificates(*tally)),
         notifications: app.state.sinks().await.ok().map(|sinks| check_notifications(&sinks, now)),
         txt_owed: numbers.ok().map(|(_, owed)| owed),
@@ -163,7 +174,8 @@ impl Checks {
         let certificates = self.certificates.as_ref().map_or(Grade::Ok, |check| check.status);
         let others = [self.database.status, self.r#loop.status, self.clock.status, self.listeners.status];
         let notifications = self.notifications.as_ref().map_or(Grade::Ok, |check| check.status);
-        others.into_iter().chain([config, certificates, notifications]).max().unwrap_or(Grade::Ok)
+        let issuers = self.issuers.as_ref().map_or(Grade::Ok, |check| check.status);
+        others.into_iter().chain([config, certificates, notifications, issuers]).max().unwrap_or(Grade::Ok)
     }
 }
 
@@ -190,6 +202,11 @@ fn check_listeners(app: &App) -> ListenersCheck {
         waiting: count(|state| *state == ListenerState::Waiting),
         failed,
     }
+}
+
+fn check_issuers(app: &App) -> Option<IssuersCheck> {
+    let (ready, not_ready) = app.status.readiness().last()?.count();
+    Some(IssuersCheck { status: if not_ready > 0 { Grade::Degraded } else { Grade::Ok }, ready, not_ready })
 }
 
 fn check_certificates(tally: Tally) -> CertificatesCheck {

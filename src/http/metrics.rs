@@ -34,6 +34,7 @@ async fn exposition(app: &App) -> Result<String, StateError> {
     let mut exposition = Exposition::default();
     daemon(app, &mut exposition);
     certificates(app, &mut exposition).await?;
+    issuers(app, &mut exposition);
     orders(app, &mut exposition).await?;
     deliveries(app, &mut exposition).await?;
     notifications(app, &mut exposition).await?;
@@ -71,6 +72,16 @@ async fn certificates(app: &App, exposition: &mut Exposition) -> Result<(), Stat
     let owed = app.state.count_owed_txts().await?;
     exposition.family("renewd_txt_owed", Kind::Gauge, "TXT values that are still to be withdrawn.").sample(&[], owed);
     Ok(())
+}
+
+/// Nothing before the first look.
+fn issuers(app: &App, exposition: &mut Exposition) {
+    let Some(looked) = app.status.readiness().last() else { return };
+    let help = "1: the issuer could issue whatever it is named for; 0: it could not.";
+    let mut family = exposition.family("renewd_issuer_ready", Kind::Gauge, help);
+    for (issuer, why_not) in &looked.issuers {
+        family.sample(&[("issuer", issuer)], u8::from(why_not.is_none()));
+    }
 }
 
 async fn orders(app: &App, exposition: &mut Exposition) -> Result<(), StateError> {

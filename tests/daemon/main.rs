@@ -20,6 +20,7 @@ mod own_ca;
 
 mod crash;
 mod deploy;
+mod doctor;
 mod failover;
 mod issuance;
 mod limits;
