@@ -55,7 +55,7 @@ impl Signing {
         self.serial += 1;
         self.dress(&mut request.params);
         let leaf = request.signed_by(&self.issuing).map_err(|error| error.to_string())?;
-        let id = CertificateIdentifier::try_from(leaf.der()).map_err(|error| error.to_string())?;
+        let id = CertificateIdentifier::try_from(leaf.der())?;
         let chains = self.issuing_pems.iter().map(|issuing| vec![leaf.pem(), issuing.clone()]).collect();
         Ok(Issued { cert_id: format!("{}.{}", id.authority_key_identifier, id.serial), chains })
     }
