@@ -49,9 +49,8 @@ async fn no_retry_after_is_too_much() {
     let lab = Lab::new(Script::default()).await;
     lab.ca.edit(Endpoint::Finalize, process(9));
     lab.ca.edit(Endpoint::Order, process(9));
-    for endpoint in [Endpoint::Finalize, Endpoint::Order] {
-        lab.ca.header(endpoint, "retry-after", "18446744073709551615");
-    }
+    // Not at finalize: only who looks again meets it where instant-acme adds it to the time.
+    lab.ca.header(Endpoint::Order, "retry-after", "18446744073709551615");
     let (wanted, _) = lab.order("example.com").await;
     let acme = lab.acme();
     for _ in 0..2 {

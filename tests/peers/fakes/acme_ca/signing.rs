@@ -5,7 +5,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, SanType,
 };
-use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer};
+use rustls_pki_types::CertificateSigningRequestDer;
 use time::{Duration, OffsetDateTime};
 
 /// What signs leaves.
@@ -55,8 +55,7 @@ impl Signing {
         self.serial += 1;
         self.dress(&mut request.params);
         let leaf = request.signed_by(&self.issuing).map_err(|error| error.to_string())?;
-        let id = CertificateIdentifier::try_from(&CertificateDer::from(leaf.der().to_vec()));
-        let id = id.map_err(|error| error.to_string())?;
+        let id = CertificateIdentifier::try_from(leaf.der())?;
         let chains = self.issuing_pems.iter().map(|issuing| vec![leaf.pem(), issuing.clone()]).collect();
         Ok(Issued { cert_id: format!("{}.{}", id.authority_key_identifier, id.serial), chains })
     }
