@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::harness::{Daemon, said};
 use crate::home::{Home, certificate};
-use crate::own_ca::{Clock, LIMIT, config};
+use crate::own_ca::{Clock, DAY, LIMIT, config};
 use crate::peers::certificates::Authority;
 use crate::peers::mailbox::Mailbox;
 use crate::peers::openssl;
@@ -170,13 +170,42 @@ fn a_refused_config_and_a_certificate_near_its_end_are_told() {
     daemon.until(LIMIT, "it is issued", |_| !receiver.of_kind("issued").is_empty());
     daemon.reload_by_saving(&home, &format!("{good}nonsense = 1\n"));
     daemon.until(LIMIT, "the refusal is told", |_| !receiver.of_kind("config_refused").is_empty());
-    daemon.reload_by_saving(&home, &good.replace("[certificate", "# mended\n[certificate"));
+    home.save(&good);
     daemon.until(LIMIT, "its end is told", |_| receiver.of_kind("recovered").len() == 1);
-    daemon.reload_by_saving(
-        &home,
-        &good.replace("[notify.hook.webhook]", "[notify.hook]\ncertificates = [\"*.other\"]\n[notify.hook.webhook]"),
-    );
-    let count = receiver.events().len();
-    assert!(daemon.cli(&["renew", "a.test", "--force", "--wait"]).status.success());
-    assert_eq!(receiver.events().len(), count, "another's certificates are not told of");
+
+    let dead = format!("http://{}/directory", crate::peers::ports::loopback(crate::peers::ports::tcp()));
+    let dead = format!("[account.dead]\ndirectory = \"{dead}\"\nagree_to_terms = true\n\n[certificate");
+    let elsewhere = good.replace("[certificate", &dead) + "issuers = [\"dead\"]\ndns = [\"script\"]\n";
+    daemon.reload_by_saving(&home, &(elsewhere + "[dns.script.exec]\ncommand = [\"true\"]\n"));
+    daemon.until(LIMIT, "the failed order is told", |_| receiver.of_kind("failed").len() == 1);
+    assert!(receiver.of_kind("expiring").is_empty());
+    clock.set(85 * DAY);
+    daemon.until(LIMIT, "its end is told", |_| receiver.of_kind("expiring").len() == 1);
+    clock.set(91 * DAY);
+    daemon.until(LIMIT, "that it has expired is told", |_| receiver.of_kind("expiring").len() == 2);
+    assert!(receiver.of_kind("expiring")[1]["title"].as_str().unwrap().contains("has expired"));
+
+    home.save(&good);
+    let renewed = |receiver: &Receiver| !receiver.of_kind("renewed").is_empty();
+    daemon.until(LIMIT, "it is renewed, and that is told", |_| {
+        renewed(&receiver) && receiver.of_kind("recovered").len() == 3
+    });
+}
+
+#[test]
+fn a_sink_hears_of_its_own_certificates_and_events_only() {
+    let home = Home::new();
+    let (all, few) = (Receiver::start(), Receiver::start());
+    let sink = |name: &str, receiver: &Receiver, more: &str| {
+        format!("[notify.{name}]\n{more}\n[notify.{name}.webhook]\nurl = \"{}\"\n\n", receiver.url("/"))
+    };
+    let few_text = sink("few", &few, "events = [\"issued\"]\ncertificates = [\"*.b.test\"]");
+    let certificates = crate::own_ca::plain(&["a.test", "x.b.test"]);
+    home.save(&config(&home, &(sink("all", &all, "") + &few_text + &certificates)));
+    let mut daemon = Daemon::start(&home);
+    daemon.until(LIMIT, "both are told", |_| all.of_kind("issued").len() == 2 && few.events().len() == 1);
+    assert_eq!(few.events()[0]["certificate"], "x.b.test");
+    assert!(daemon.cli(&["renew", "x.b.test", "--force", "--wait"]).status.success());
+    daemon.until(LIMIT, "one is told", |_| all.of_kind("renewed").len() == 1);
+    assert_eq!(few.events().len(), 1);
 }
