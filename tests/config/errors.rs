@@ -27,10 +27,7 @@ fn each_mistake_is_told_where_it_stands() {
 const CASES: &[(&str, &[&str])] = &[
     // Sections, keys and references.
     ("[certificat.a]", &["1:2: certificat: unknown section; did you mean `certificate`?"]),
-    (
-        "[notfy.ops.webhook]\nurl = \"https://x.example\"",
-        &["1:2: notfy: unknown section; did you mean `notify`?"],
-    ),
+    ("[notfy.ops.webhook]\nurl = \"https://x.example\"", &["1:2: notfy: unknown section; did you mean `notify`?"]),
     (
         "[notify.a]\nevents = [\"faild\"]",
         &[

@@ -26,7 +26,10 @@ async fn due(state: &State, sink: &str, now: Timestamp) -> Vec<(EventKind, u32)>
 }
 
 pub(super) async fn each_sink_gets_what_it_hears_of(state: &State) {
-    state.reconcile_sinks(&[sink("all", &["failed", "test"], &[]), sink("few", &["failed"], &["*.b"])], false).await.unwrap();
+    state
+        .reconcile_sinks(&[sink("all", &["failed", "test"], &[]), sink("few", &["failed"], &["*.b"])], false)
+        .await
+        .unwrap();
     state.alert(&failed("a"), NOW).await.unwrap();
     state.alert(&failed("x.b"), NOW).await.unwrap();
     state.tell(&NewEvent::new(EventKind::Issued, "a", "b").about("x.b"), NOW).await.unwrap();
