@@ -84,7 +84,8 @@ impl TestApp {
         let status = Arc::new(Status::new(clock.now()));
         let (reload, requests) = mpsc::channel(1);
         let config = Arc::new(ArcSwap::from_pointee(config));
-        let app = App { config, state, clock, status, reload };
+        let (sinks, doctor) = (Arc::default(), mpsc::channel(1).0);
+        let app = App { config, state, clock, status, sinks, reload, doctor };
         let this = Self { app, requests: Some(requests), _folder: folder };
         this.authority().await;
         this
