@@ -5,8 +5,10 @@ mod arguments;
 mod ca;
 mod check;
 mod client;
+mod doctor;
 mod failure;
 mod looking;
+mod notify;
 mod output;
 mod pages;
 mod plan;
@@ -21,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use arguments::{AccountCommand, Arguments, Command, RunArguments};
+use arguments::{AccountCommand, Arguments, Command, NotifyCommand, RunArguments};
 use failure::{Failure, Outcome};
 use output::Output;
 use world::World;
@@ -75,6 +77,7 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Outcome {
     let world = World::open(&path, config.is_some())?;
     match command {
         Command::Plan { days } => plan::plan(output, &world, days).await,
+        Command::Doctor { name } => doctor::doctor(output, &world, &path, name.as_deref()).await,
         Command::Why { name, refresh: true } => looking::refreshed(output, &world, &name).await,
         Command::Why { name, refresh: false } => looking::why(output, &world, &name).await,
         Command::List => looking::list(output, &world).await,
@@ -89,6 +92,8 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Outcome {
             acting::rotate_key(output, &world, &name, !no_wait).await
         }
         Command::Ca { command } => ca::run(output, &world, &command).await,
+        Command::Notify { command: NotifyCommand::List } => notify::list(output, &world).await,
+        Command::Notify { command: NotifyCommand::Test { name } } => notify::test(output, &world, &name).await,
         Command::Run(_) | Command::Completions { .. } | Command::Man { .. } | Command::Check | Command::Reload => {
             Ok(ExitCode::SUCCESS)
         }

@@ -6,6 +6,7 @@ pub mod certificate;
 pub mod dns;
 pub mod http;
 pub mod limits;
+pub mod notify;
 pub mod resolver;
 pub mod state;
 pub mod store;
@@ -33,6 +34,7 @@ pub use dns::{DnsInstance, DnsKind, Propagation};
 pub use http::{Http, Listen};
 pub use limits::{Limit, Limits};
 pub use load::{Loaded, load};
+pub use notify::{Notify, NotifyKind};
 pub use report::{ConfigError, Note, Report};
 pub use resolver::Resolver;
 pub use state::{Database, StateSettings};
@@ -57,6 +59,8 @@ pub struct Config {
     pub dns: BTreeMap<String, DnsInstance>,
     /// `[store.NAME.KIND]`.
     pub stores: BTreeMap<String, Store>,
+    /// `[notify.NAME.KIND]`.
+    pub notify: BTreeMap<String, Notify>,
     /// `[certificate.NAME]`, with `[defaults]` merged in.
     pub certificates: BTreeMap<CertificateName, Certificate>,
 }

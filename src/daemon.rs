@@ -1,7 +1,9 @@
 //! The composition root: config into parts, parts into tasks, and all of it to an end on SIGTERM. Owns every spawn.
 
 mod chores;
+mod examination;
 mod files;
+mod lookout;
 mod parts;
 mod reconcile;
 mod reload;
@@ -24,7 +26,8 @@ use tracing::{error, info};
 use crate::ca::Registry;
 use crate::clock::Clock;
 use crate::config::{self, Loaded};
-use crate::http::{App, Listeners, ReloadRequest, Status, serve_socket};
+use crate::http::{App, DoctorRequest, Listeners, ReloadRequest, Status, serve_socket};
+use crate::notify::{self, Notifier, Sinks};
 use crate::scheduler::Scheduler;
 use crate::state::State;
 use crate::worker::Worker;
@@ -32,6 +35,8 @@ use files::Files;
 use reload::Reloader;
 use supervisor::Supervisor;
 use timekeeper::Timekeeper;
+
+pub use examination::examine;
 
 /// The exit code for a config that is refused (sysexits.h: `EX_CONFIG`): systemd does not restart for it.
 const CONFIG_REFUSED: u8 = 78;
@@ -85,21 +90,25 @@ impl Daemon {
         let parts = Arc::new(ArcSwap::new(parts::build(&config, &registry, &clock, None)));
         parts.load().prepare().await;
         let worker = Worker::new(state.clone(), clock.clone(), Arc::clone(&parts), trusted);
+        state.reconcile_sinks(&notify::settings(&config.notify), false).await?;
         let (reload, requests) = mpsc::channel(16);
+        let (doctor, examinations) = mpsc::channel(4);
         let app = App {
             config: Arc::new(ArcSwap::new(Arc::clone(&config))),
             state: state.clone(),
             clock: clock.clone(),
             status: Arc::clone(&status),
             registry,
+            sinks: Arc::new(ArcSwap::from_pointee(Sinks::of(&config.notify))),
             reload,
+            doctor,
         };
         let mut files = Files::new();
         files.watch(&loaded.files);
         files.read_again();
         let (stop, stopped) = watch::channel(false);
         let supervisor = Supervisor::new(Arc::clone(&status), clock.clone());
-        let tasks = tasks(&app, worker, timekeeper, &stopped).await?;
+        let tasks = tasks(&app, worker, timekeeper, examinations, &stopped).await?;
         let reloader = Reloader { path, parts, app };
         info!(version = env!("CARGO_PKG_VERSION"), certificates = config.certificates.len(), "renewd is up");
         Ok(Self { tasks, reloader, requests, files, supervisor, stop, state })
@@ -149,6 +158,7 @@ async fn tasks(
     app: &App,
     worker: Worker,
     timekeeper: Timekeeper,
+    examinations: mpsc::Receiver<DoctorRequest>,
     stopped: &watch::Receiver<bool>,
 ) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
     let mut tasks = JoinSet::new();
@@ -169,7 +179,14 @@ async fn tasks(
         scheduler.run(stop).await;
         Ok(())
     });
-    tasks.spawn(chores::run(worker, app.state.clone(), timekeeper, stopped.clone()));
+    let notifier = Notifier::new(app.state.clone(), app.clock.clone(), Arc::clone(&app.sinks));
+    let stop = stopped.clone();
+    tasks.spawn(async move {
+        notifier.run(stop).await;
+        Ok(())
+    });
+    tasks.spawn(examination::run(worker.clone(), app.clone(), examinations, stopped.clone()));
+    tasks.spawn(chores::run(worker, app.clone(), timekeeper, stopped.clone()));
     Ok(tasks)
 }
 

@@ -4,8 +4,10 @@
 //! called, so that whatever is presented is on record to be withdrawn. No caching resolver is ever asked for a TXT
 //! unless the operator named it for that: an answer from before the value was there would outlive its arrival.
 
+pub mod caa;
 mod choose;
 mod cname;
+pub mod dnssec;
 mod error;
 mod exchange;
 mod name;
@@ -83,7 +85,7 @@ pub fn challenge_name(base: &str) -> String {
 /// Publishes and withdraws challenges at the DNS instances of the config.
 pub struct Dns01 {
     instances: Vec<Instance>,
-    recursive: Recursive,
+    recursive: Arc<Recursive>,
     zones: Zones,
     authoritative_port: u16,
     registrations: Arc<dyn Registrations>,
@@ -108,7 +110,7 @@ impl Dns01 {
         }
         Ok(Self {
             instances,
-            recursive: Recursive::new(resolver.servers.clone()),
+            recursive: Arc::new(Recursive::new(resolver.servers.clone())),
             zones: Zones::default(),
             authoritative_port: resolver.authoritative_port,
             registrations,
@@ -187,6 +189,30 @@ impl Dns01 {
         let sought = propagation::group(challenges);
         let settings = |name: &str| self.instance(name).map(|instance| &instance.propagation);
         lookout.look(&sought, settings).await
+    }
+
+    /// Asks every authoritative server of the zone directly, once, whether the value is gone; names those that show it.
+    ///
+    /// # Errors
+    /// `UnknownInstance`; `Resolver` where the zone's servers could not be learnt.
+    pub async fn still_shown(&self, challenge: &Challenge) -> Result<Vec<String>, Dns01Error> {
+        let lookout = propagation::Lookout { recursive: &self.recursive, port: self.authoritative_port };
+        let settings = &self.instance(&challenge.location.instance)?.propagation;
+        lookout.still_shown(&challenge.location.zone, &challenge.location.name, &challenge.value, settings).await
+    }
+
+    /// The zone that holds a name, as its SOA names it.
+    ///
+    /// # Errors
+    /// `NoZone`; `Resolver` where nobody could be asked.
+    pub async fn zone(&self, name: &str) -> Result<String, Dns01Error> {
+        self.zones.find(&self.recursive, &name::normal(name)).await
+    }
+
+    /// What the host of an instance can do; `None` where the config has no such instance.
+    #[must_use]
+    pub fn capabilities(&self, instance: &str) -> Option<Capabilities> {
+        self.instance(instance).ok().map(|instance| instance.provider.capabilities())
     }
 
     /// The propagation settings of an instance: how long to wait is the caller's business.

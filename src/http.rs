@@ -10,6 +10,7 @@ mod limits;
 pub mod listen;
 mod local;
 mod metrics;
+mod notifications;
 mod openmetrics;
 mod peer;
 mod pkcs7;
@@ -34,6 +35,8 @@ pub use status::Status;
 use crate::ca::Registry;
 use crate::clock::Clock;
 use crate::config::{Config, Note, Report};
+use crate::notify::Sinks;
+use crate::report::Examination;
 use crate::state::State;
 
 /// What every answer is made of. Cloning shares it.
@@ -49,8 +52,21 @@ pub struct App {
     pub registry: Registry,
     /// How the daemon itself stands.
     pub status: Arc<Status>,
+    /// Where people are told, swapped by a reload.
+    pub sinks: Arc<ArcSwap<Sinks>>,
     /// Who reloads the config when asked.
     pub reload: mpsc::Sender<ReloadRequest>,
+    /// Who looks at everything live when asked.
+    pub doctor: mpsc::Sender<DoctorRequest>,
+}
+
+/// Everything, or what concerns one certificate, is to be looked at.
+#[derive(Debug)]
+pub struct DoctorRequest {
+    /// The certificate's name in the config; `None`: everything.
+    pub certificate: Option<String>,
+    /// Where what was found is waited for.
+    pub answer: oneshot::Sender<Examination>,
 }
 
 /// The config is to be reloaded.

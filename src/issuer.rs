@@ -103,7 +103,7 @@ pub trait Issuer: Send + Sync {
 
 /// What an ACME directory says that its CA offers (RFC 8555, section 7.1.1). Every text is cleaned of what could harm a
 /// terminal.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Offers {
     /// Profiles with their descriptions (draft-ietf-acme-profiles).
     pub profiles: BTreeMap<String, String>,
@@ -117,6 +117,8 @@ pub struct Offers {
     pub external_account_required: bool,
     /// It tells when to renew (RFC 9773).
     pub renewal_info: bool,
+    /// What the CA's clock said when it answered.
+    pub date: Option<Timestamp>,
 }
 
 /// Renewal information (RFC 9773, section 4.2).

@@ -14,6 +14,7 @@ pub mod issuer;
 pub mod ca;
 pub mod deploy;
 pub mod dns01;
+pub mod notify;
 pub mod report;
 
 pub mod planner;

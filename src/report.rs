@@ -5,16 +5,22 @@
 pub mod account;
 pub mod certificate;
 pub mod changes;
+pub mod doctor;
 mod facts;
 pub mod job;
+pub mod load;
 pub mod plan;
+pub mod sink;
 pub mod why;
 
 pub use account::{AccountView, account};
 pub use certificate::{CertificateList, CertificateView, list, show};
 pub use changes::{Change, changes};
+pub use doctor::{Examination, Finding, Grade, Group};
 pub use job::{JobView, job};
+pub use load::Load;
 pub use plan::{Plan, Planned, plan};
+pub use sink::{SinkList, sinks};
 pub use why::{Why, why};
 
 /// The version of every object told: raised when a field's meaning changes, not when one is added.

@@ -17,6 +17,7 @@ pub mod meta;
 pub mod obstacle;
 mod open;
 pub mod order;
+pub mod outbox;
 pub mod registration;
 pub mod renewal;
 mod row;
@@ -39,6 +40,7 @@ pub use error::StateError;
 pub use job::{JobKind, JobRow, JobState};
 pub use obstacle::{ObstacleKind, ObstacleRow};
 pub use order::{OrderRow, OrderState};
+pub use outbox::{Alert, NewEvent, News};
 pub use renewal::{RenewalRow, RenewalWindow};
 pub use spent::{Claim, Held, SpentKind};
 pub use txt::TxtRow;
@@ -71,6 +73,7 @@ struct Inner {
     sealer: Sealer,
     node: String,
     wake: Notify,
+    wake_notify: Notify,
     lock: lock::Lock,
     fuse: fuse::Fuse,
 }
@@ -107,6 +110,16 @@ impl State {
         self.0.wake.notified()
     }
 
+    /// Wakes whoever sends notifications: there may be some.
+    pub fn wake_notify(&self) {
+        self.0.wake_notify.notify_waiters();
+    }
+
+    /// Waits for `wake_notify`. Register before reading what is due.
+    pub fn woken_to_notify(&self) -> Notified<'_> {
+        self.0.wake_notify.notified()
+    }
+
     /// Begins a write. On SQLite it takes the write lock at once, so that a later statement cannot fail for it.
     ///
     /// # Errors
@@ -119,7 +132,7 @@ impl State {
         Ok(self.writer().begin_with(statement).await?)
     }
 
-    /// Forgets orders, withdrawn TXT values and jobs that were over before `before`. Versions, and what is owed, stay.
+    /// Forgets orders, withdrawn TXT values, jobs and events that were over before `before`. Versions, and what is owed, stay.
     ///
     /// # Errors
     /// Where the database fails.
@@ -134,6 +147,7 @@ impl State {
         ] {
             sqlx::query(statement).bind(before.millis()).execute(&mut *write).await?;
         }
+        outbox::sweep(&mut write, before).await?;
         write.commit().await?;
         Ok(())
     }

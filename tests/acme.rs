@@ -1,27 +1,38 @@
-//! An ACME account against a real Pebble and a real BIND.
+//! An ACME account against a real Pebble and a real BIND, and against a strict fake where Pebble cannot misbehave so.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "peers/peers.rs"]
 mod peers;
 
+#[path = "acme/accounts.rs"]
+mod accounts;
+#[path = "peers/fakes/acme_ca.rs"]
+mod acme_ca;
+#[path = "acme/chains.rs"]
+mod chains;
 #[path = "acme/hostile.rs"]
 mod hostile;
+#[path = "acme/lab.rs"]
+mod lab;
+#[path = "acme/orders.rs"]
+mod orders;
+#[path = "acme/renewal.rs"]
+mod renewal;
 #[path = "acme/world.rs"]
 mod world;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use renewd::clock::Clock;
+use renewd::config::Profile;
 use renewd::config::account::Eab;
-use renewd::config::{Account, Profile, Resolver};
-use renewd::dns01::Dns01;
 use renewd::issuer::{Acme, AcmeSettings, Issuer, IssuerError, RevocationReason};
 use renewd::pki::chain::Chain;
 use renewd::secret::SecretRef;
 use tempfile::TempDir;
 
+use lab::lonely;
 use peers::bind::Bind;
 use peers::folder::Folder;
 use peers::openssl;
@@ -125,7 +136,7 @@ async fn a_key_is_rotated_whatever_breaks_off_and_a_certificate_revoked() {
     // The CA has the old key still: as after a crash before keyChange.
     state.keep_next_account_key("main", &url, &old).await.unwrap();
     let acme = world.acme(&state);
-    let version = world.version(&state, &first).await;
+    let version = world::version(&state, &first).await;
     acme.revoke(&version, RevocationReason::Superseded).await.unwrap();
     assert_eq!(account().await.key(&state).unwrap(), new);
     assert!(account().await.next_key(&state).unwrap().is_none());
@@ -257,11 +268,4 @@ async fn a_directory_that_answers_nonsense_is_told_of() {
         let error = finish(&acme, &state, &wanted).await.unwrap_err();
         assert!(fits(&error) && !error.ends_order(), "{head}: {error}");
     }
-}
-
-/// An account without any DNS.
-fn lonely(account: Account, state: &renewd::state::State) -> Acme {
-    let resolver = Resolver { servers: Vec::new(), authoritative_port: 53 };
-    let dns01 = Arc::new(Dns01::new(Vec::new(), &resolver, Arc::new(world::NoRegistrations)).unwrap());
-    Acme::new(AcmeSettings { name: "main".to_owned(), account }, state.clone(), dns01, Clock::system())
 }

@@ -19,13 +19,17 @@ use std::time::Duration;
 use hickory_resolver::proto::op::{Message, ResponseCode};
 use hickory_resolver::proto::rr::RecordType;
 use providers::dns::{Capabilities, DnsProvider};
+use renewd::clock::Clock;
 use renewd::config::{Certificate, KeyType, Propagation, RenewPolicy, Resolver};
+use renewd::dns01::caa::{Memory as Asked, Record};
+use renewd::dns01::dnssec::Standing;
 use renewd::dns01::{Challenge, Dns01, Dns01Error, Instance, Location, Registrations, Seen, challenge_name};
 use renewd::identifier::{DnsName, Identifier};
 
 use fake::{Fake, Transport, forward, texts};
 use hosts::{Host, Memory};
 use peers::bind::Bind;
+use peers::process::wait;
 
 fn bind(zones: &[&str]) -> Arc<Bind> {
     Arc::new(Bind::start(zones))
@@ -347,6 +351,102 @@ async fn resolvers_are_never_asked_for_the_txt_and_the_next_one_stands_in() {
     let error = asking(&[bad.address], &bind, vec![main]).locate(&certificate(&[]), "a.test").await.unwrap_err();
     assert!(matches!(&error, Dns01Error::Resolver { detail, .. } if detail.contains("Server Failure")), "{error}");
     assert!(error.is_temporary());
+}
+
+#[tokio::test]
+async fn caa_is_climbed_through_cnames_and_asked_for_once() {
+    let bind = bind(&["a.test", "b.test"]);
+    bind.nsupdate("update add a.test 1 CAA 0 issue \"ca.test\"\nupdate add deep.own.a.test 1 A 127.0.0.1");
+    bind.nsupdate("update add own.a.test 1 CAA 0 issuewild \";\"\nupdate add alias.a.test 1 CNAME target.b.test");
+    bind.nsupdate("update add target.b.test 1 CAA 128 issue \"other.test\"");
+    let upstream = bind.address();
+    let counting =
+        Fake::start(SocketAddr::from(([127, 0, 0, 1], 0)), move |question, _| forward(question, upstream)).await;
+    let dns01 = asking(&[counting.address], &bind, Vec::new());
+    let memory = Asked::default();
+    for (name, at) in [
+        ("a.test", Some("a.test")),
+        ("x.y.A.test", Some("a.test")),
+        ("deep.own.a.test", Some("own.a.test")),
+        ("alias.a.test", Some("alias.a.test")),
+        ("x.alias.a.test", Some("alias.a.test")),
+        ("b.test", None),
+    ] {
+        let found = dns01.climb(name, &memory).await.unwrap();
+        assert_eq!(found.as_ref().map(|found| found.at.as_str()), at, "{name}");
+    }
+    let found = dns01.climb("alias.a.test", &memory).await.unwrap().unwrap();
+    assert_eq!(found.records, [Record { critical: true, tag: "issue".into(), value: "other.test".into() }]);
+    let mut names: Vec<_> = counting.asked().iter().map(|query| query.name().to_string()).collect();
+    let all = names.len();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), all, "a name is asked for twice");
+
+    let silent = Fake::start(SocketAddr::from(([127, 0, 0, 1], 0)), |question, _| {
+        let mut answer = texts(question, &[]);
+        answer.metadata.response_code = ResponseCode::ServFail;
+        Some(answer)
+    })
+    .await;
+    let words = asking(&[silent.address], &bind, Vec::new()).climb("a.test", &Asked::default()).await.unwrap_err();
+    assert!(words.contains("CAA of `a.test`") && words.contains("Server Failure"), "{words}");
+}
+
+#[tokio::test]
+async fn signatures_are_held_against_keys_parent_and_clock() {
+    let bind = Arc::new(Bind::start_signed(&["a.test", "s.a.test"], &["s.a.test"]));
+    let (dns01, now) = (plain(&bind, &["a.test"]), Clock::system().now());
+    let standing = async |zone: &str, at| dns01.dnssec(zone, at).await.unwrap();
+    assert_eq!(standing("a.test", now).await, Standing::Unsigned { has_keys: false });
+    assert!(wait(Duration::from_secs(30), || !bind.ds("s.a.test").is_empty()), "{}", bind.log());
+    assert_eq!(standing("s.a.test", now).await, Standing::Unsigned { has_keys: true });
+
+    let ds = bind.ds("s.a.test").remove(0);
+    bind.nsupdate("update add s.a.test 1 NS ns.s.a.test\nupdate add ns.s.a.test 1 A 127.0.0.1");
+    bind.nsupdate(&format!("zone a.test\nupdate add s.a.test 1 NS ns.s.a.test\nupdate add s.a.test 1 DS {ds}"));
+    assert_eq!(standing("s.a.test", now).await, Standing::Signed);
+    let why = async |at| match standing("s.a.test", at).await {
+        Standing::Bogus { why } => why,
+        other => panic!("{other:?}"),
+    };
+    let later = why(now.plus(Duration::from_secs(60 * 86_400))).await;
+    assert!(later.contains("expired at"), "{later}");
+    let earlier = why(now.minus(Duration::from_secs(60 * 86_400))).await;
+    assert!(earlier.contains("counts from"), "{earlier}");
+
+    let (head, digest) = ds.rsplit_once(' ').unwrap();
+    let other: String = digest.chars().map(|digit| if digit == '0' { '1' } else { '0' }).collect();
+    bind.nsupdate(&format!("zone a.test\nupdate delete s.a.test DS\nupdate add s.a.test 1 DS {head} {other}"));
+    let unfit = why(now).await;
+    assert!(unfit.contains("none of its keys fits the DS records"), "{unfit}");
+}
+
+#[tokio::test]
+async fn a_resolver_that_validates_is_believed() {
+    let bind = bind(&["a.test"]);
+    let upstream = bind.address();
+    let now = Clock::system().now();
+    let secure = Fake::start(SocketAddr::from(([127, 0, 0, 1], 0)), move |question, _| {
+        let mut answer = forward(question, upstream)?;
+        answer.metadata.authentic_data = question.edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok);
+        Some(answer)
+    })
+    .await;
+    assert_eq!(asking(&[secure.address], &bind, Vec::new()).dnssec("a.test", now).await.unwrap(), Standing::Secure);
+    let refusing = Fake::start(SocketAddr::from(([127, 0, 0, 1], 0)), move |question, _| {
+        if question.checking_disabled {
+            return forward(question, upstream);
+        }
+        let mut answer = texts(question, &[]);
+        answer.metadata.response_code = ResponseCode::ServFail;
+        Some(answer)
+    })
+    .await;
+    match asking(&[refusing.address], &bind, Vec::new()).dnssec("a.test", now).await.unwrap() {
+        Standing::Bogus { why } => assert!(why.contains("only unchecked") && why.contains("Server Failure"), "{why}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod state {
     mod limits;
     mod opening;
     mod orders;
+    mod outbox;
     mod place;
     mod sealing;
     mod versions;

@@ -64,13 +64,38 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// `Unauthorized` where the secret cannot be a header's value (a line break in it, say).
-    pub fn secret_header(mut self, name: &'static str, secret: &'a SecretString) -> Result<Self, Error> {
+    pub fn secret_header(mut self, name: &str, secret: &'a SecretString) -> Result<Self, Error> {
         let mut value = HeaderValue::from_str(secret.expose_secret())
             .map_err(|_| Error::Unauthorized { detail: format!("the credential for `{name}` is no header value") })?;
         value.set_sensitive(true);
         self.builder = self.builder.header(name, value);
         self.secrets.push(secret);
         Ok(self)
+    }
+
+    /// Strikes one more secret from the vendor's words: one that is part of the URL or signs the body.
+    #[must_use]
+    pub fn secret(mut self, secret: &'a SecretString) -> Self {
+        self.secrets.push(secret);
+        self
+    }
+
+    /// Adds a header that is no secret.
+    ///
+    /// # Errors
+    /// `Rejected` where this cannot be a header's value.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, Error> {
+        let value = HeaderValue::from_str(value)
+            .map_err(|_| Error::rejected(format!("what `{name}` is to say is no header value")))?;
+        self.builder = self.builder.header(name, value);
+        Ok(self)
+    }
+
+    /// Sends `body` as it is.
+    #[must_use]
+    pub fn body(mut self, body: Vec<u8>) -> Self {
+        self.builder = self.builder.body(body);
+        self
     }
 
     /// Sends `body` as JSON.

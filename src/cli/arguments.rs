@@ -109,6 +109,23 @@ Example:
         refresh: bool,
     },
 
+    /// Look at everything live: accounts, DNS credentials, delegation, CAA, DNSSEC, stores, clock
+    ///
+    /// Tells for each thing whether it is well, what was found and what to do. A TXT value is published where challenges
+    /// are, and withdrawn; a bundle of no certificate is put into each store, and taken away. Accounts that certificates
+    /// name are registered where they are not; nothing is ordered. A running daemon looks; without one this program does.
+    #[command(after_help = "\
+Exit codes: 0 where nothing is an error, else 1.
+
+Examples:
+  renewd doctor
+  renewd doctor example.com
+  renewd doctor --json")]
+    Doctor {
+        /// Only what concerns this certificate, by its name in the config
+        name: Option<String>,
+    },
+
     /// List all certificates and how they stand
     #[command(after_help = "\
 Examples:
@@ -189,6 +206,17 @@ Examples:
         command: CaCommand,
     },
 
+    /// Show where people are told what happens, or try it
+    #[command(after_help = "\
+Examples:
+  renewd notify list
+  renewd notify test ops")]
+    Notify {
+        /// What to do
+        #[command(subcommand)]
+        command: NotifyCommand,
+    },
+
     /// Print shell completions
     #[command(after_help = "\
 Examples:
@@ -234,6 +262,27 @@ Example:
         /// Do not wait until it is over
         #[arg(long)]
         no_wait: bool,
+    },
+}
+
+/// What to do with notifications.
+#[derive(Debug, Subcommand)]
+pub(super) enum NotifyCommand {
+    /// List where people are told: what is still to be sent, and the last error
+    #[command(after_help = "\
+Example:
+  renewd notify list --json")]
+    List,
+
+    /// Send a test at once, and tell what the receiver answers
+    ///
+    /// A running daemon sends it; without one it is sent from here, with the config file's settings.
+    #[command(after_help = "\
+Example:
+  renewd notify test ops")]
+    Test {
+        /// The sink's name in the config
+        name: String,
     },
 }
 

@@ -66,6 +66,16 @@ impl Client {
         self.send(self.http.post(url(path)).json(body)).await
     }
 
+    /// The same, for what takes longer.
+    pub(super) async fn post_patiently<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &Value,
+        patience: Duration,
+    ) -> Result<T, Unanswered> {
+        self.send(self.http.post(url(path)).json(body).timeout(patience)).await
+    }
+
     async fn send<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Unanswered> {
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();

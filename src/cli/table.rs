@@ -41,7 +41,7 @@ pub(super) fn facts(facts: &[(&str, Option<String>)]) -> String {
 }
 
 /// Whatever others wrote (a CA's error, a command's) stays in its line and does nothing to the terminal.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").chars().filter(|character| !character.is_control()).collect()
 }

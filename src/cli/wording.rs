@@ -7,7 +7,7 @@ use super::times::{beside, beside_if};
 use crate::clock::Timestamp;
 use crate::report::plan::Planned;
 use crate::report::why::RenewalInfoView;
-use crate::report::{AccountView, CertificateView, JobView, Plan, Why};
+use crate::report::{AccountView, CertificateView, JobView, Load, Plan, Why};
 
 /// `renewd list`.
 pub(super) fn certificates(views: &[CertificateView], now: Timestamp) -> String {
@@ -124,11 +124,21 @@ pub(super) fn why(why: &Why, now: Timestamp) -> String {
         ("Order", order.map(|order| order.url.clone().unwrap_or_else(|| "not made at the CA yet".to_owned()))),
         ("Ordered", order.map(|order| beside(&order.created_at, now))),
     ]);
-    [head, obstacles(why, now), owed(why), orders(why)]
+    [head, issuers(why), obstacles(why, now), owed(why), orders(why)]
         .into_iter()
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// Issuers that could not issue; nothing where all could.
+fn issuers(why: &Why) -> String {
+    let mut table = Table::new(&["ISSUER", "COULD ISSUE", "WHY NOT"]);
+    for view in &why.issuers {
+        let could = if view.ready { "yes" } else { "no" };
+        table.row([view.issuer.clone(), could.to_owned(), view.problem.clone().unwrap_or_default()]);
+    }
+    if why.issuers.iter().all(|view| view.ready) { String::new() } else { table.render() }
 }
 
 fn suggestion(info: &RenewalInfoView) -> Option<String> {
@@ -180,7 +190,22 @@ pub(super) fn plan(plan: &Plan, now: Timestamp) -> String {
         [] => format!("Nothing comes in the next {} days.\n", plan.days),
         coming => format!("In the next {} days:\n{}", plan.days, planned(coming, now)),
     });
+    if !plan.load.is_empty() {
+        parts.push(format!("What each CA is asked for in {} days:\n{}", plan.days, load(&plan.load)));
+    }
     parts.join("\n")
+}
+
+fn load(loads: &[Load]) -> String {
+    let mut table = Table::new(&["CA", "LIFETIME", "CERTIFICATES", "ORDERS", "BUSIEST DAY", "LIMIT"]);
+    for load in loads {
+        let lifetime = load.lifetime.clone().map_or_else(|| "as now".to_owned(), |lifetime| format!("if {lifetime}"));
+        let limit = load.limit.clone().unwrap_or_default();
+        let numbers = [load.certificates, load.orders, load.busiest_day].map(|number| number.to_string());
+        let [certificates, orders, busiest] = numbers;
+        table.row([load.issuer.clone(), lifetime, certificates, orders, busiest, limit]);
+    }
+    table.render()
 }
 
 fn planned(entries: &[Planned], now: Timestamp) -> String {

@@ -19,6 +19,7 @@ pub(super) struct Gathered<'a> {
     pub(super) cas: Named<'a>,
     pub(super) dns: Named<'a>,
     pub(super) stores: Named<'a>,
+    pub(super) notify: Named<'a>,
     pub(super) certificates: BTreeMap<CertificateName, Section<'a>>,
 }
 
@@ -46,6 +47,9 @@ impl<'a> Gathered<'a> {
         }
         for (name, section) in tables(root, "store") {
             add(&mut self.stores, &[], name, section);
+        }
+        for (name, section) in tables(root, "notify") {
+            add(&mut self.notify, &[], name, section);
         }
         for (name, value) in entries(root, "certificate") {
             self.add_certificate(name, &value);
@@ -110,7 +114,7 @@ fn check_name(name: &str, section: &Section<'_>) {
 fn refuse_main_only(root: &mut Section<'_>) {
     for key in MAIN_ONLY {
         if let Some(value) = root.value(key) {
-            let help = "an included file may hold `account`, `ca`, `dns`, `store` and `certificate`";
+            let help = "an included file may hold `account`, `ca`, `dns`, `store`, `notify` and `certificate`";
             value.at_key().refuse("may stand in the main file only", help);
         }
     }

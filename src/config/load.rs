@@ -13,7 +13,7 @@ use super::read::{Page, Section};
 use super::report::{Note, Report};
 use super::secrets::Reference;
 use super::source::Source;
-use super::{Account, Ca, Certificate, Config, DnsInstance, Http, Resolver, StateSettings, Store, StoreKind};
+use super::{Account, Ca, Certificate, Config, DnsInstance, Http, Notify, Resolver, StateSettings, Store, StoreKind};
 use crate::identifier::CertificateName;
 
 /// A config that was taken, and what is to be said of it.
@@ -128,6 +128,7 @@ fn assemble<'a>(mut root: Section<'a>, mut others: Vec<Section<'a>>, main: &Sour
     let cas: BTreeMap<&str, Ca> = read_all(&gathered.cas, Ca::read);
     let dns = read_all(&gathered.dns, DnsInstance::read);
     let stores = read_all(&gathered.stores, |section| Store::read(section, &directory));
+    let notify = read_all(&gathered.notify, Notify::read);
     refuse_shared_paths(&gathered, &stores);
     let world = world(&gathered, &dns);
     let defaults = defaults.map(|section| read_defaults(section, &world)).unwrap_or_default();
@@ -142,6 +143,7 @@ fn assemble<'a>(mut root: Section<'a>, mut others: Vec<Section<'a>>, main: &Sour
         cas: owned(cas),
         dns: owned(dns),
         stores: owned(stores),
+        notify: owned(notify),
         certificates,
     })
 }

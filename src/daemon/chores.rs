@@ -5,7 +5,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tracing::error;
 
+use super::lookout;
 use super::timekeeper::Timekeeper;
+use crate::http::App;
 use crate::state::State;
 use crate::worker::Worker;
 
@@ -18,16 +20,17 @@ const SWEEP: Duration = Duration::from_secs(6 * 3600);
 /// Runs until `stop` becomes true.
 pub(super) async fn run(
     worker: Worker,
-    state: State,
+    app: App,
     timekeeper: Timekeeper,
     mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     tokio::select! {
         () = compare(&worker) => {}
-        () = accounts(&worker, &state) => {}
+        () = accounts(&worker, &app.state) => {}
         () = timekeeper.run() => {}
         () = sweep(&worker) => {}
-        failure = state.lock_lost() => return Err(anyhow::Error::new(failure).context("the lock on the database is lost")),
+        () = lookout::run(&app) => {}
+        failure = app.state.lock_lost() => return Err(anyhow::Error::new(failure).context("the lock on the database is lost")),
         _ = stop.wait_for(|stopped| *stopped) => {}
     }
     Ok(())

@@ -22,6 +22,7 @@ pub(super) async fn reconcile(config: &Config, state: &State, now: Timestamp) ->
         let definition = certificate.definition();
         if known.get(name.as_str()).is_none_or(|(found, retired)| *retired || *found != definition) {
             state.enlist(&mut write, name.as_str(), &definition, now).await?;
+            state.watch_end(&mut write, name.as_str()).await?;
             changed += 1;
         }
     }
@@ -29,6 +30,7 @@ pub(super) async fn reconcile(config: &Config, state: &State, now: Timestamp) ->
     let gone: Vec<&String> = gone.map(|(name, _)| name).collect();
     for name in &gone {
         state.retire(&mut write, name, now).await?;
+        state.watch_end_no_more(&mut write, name).await?;
     }
     write.commit().await?;
     if changed + gone.len() > 0 {

@@ -7,10 +7,12 @@ use arc_swap::ArcSwap;
 use tracing::{error, info, warn};
 
 use super::files::Files;
-use super::{parts, reconcile};
+use super::{lookout, parts, reconcile};
 use crate::config::{self, Config, ConfigError, Loaded, Report};
 use crate::http::status::ConfigStatus;
 use crate::http::{App, ReloadAnswer, Reloaded};
+use crate::notify::{self, Sinks};
+use crate::state::StateError;
 use crate::worker::Parts;
 
 /// Applies the edited config.
@@ -36,6 +38,7 @@ impl Reloader {
                 Err(report)
             }
         };
+        self.tell(outcome.as_ref().err()).await;
         match &outcome {
             Ok(reloaded) => self.taken(reloaded.changed),
             Err(report) => {
@@ -44,6 +47,18 @@ impl Reloader {
             }
         }
         outcome
+    }
+
+    /// A refusal is told, and so is its end.
+    async fn tell(&self, refused: Option<&Report>) {
+        let (state, now) = (&self.app.state, self.app.clock.now());
+        let told = match refused {
+            Some(_) => state.alert(&lookout::config(refused), now).await,
+            None => state.recovered(&lookout::config(None), now).await,
+        };
+        if let Err(failure) = told {
+            warn!("nobody can be told of the config: {}", providers::error::chain(&failure));
+        }
     }
 
     /// A file that says the same as the one in force mends a refusal, and is no news otherwise.
@@ -75,12 +90,34 @@ impl Reloader {
             self.parts.store(before);
             return Err(self.not_applied(&failure));
         }
+        let new_secrets = self.parts.load().secrets != before.secrets;
+        if (config.notify != before.config.notify || new_secrets)
+            && let Err(failure) = self.swap_sinks(&config).await
+        {
+            warn!("the edited [notify] is not in force: {}", providers::error::chain(&failure));
+        }
         self.app.config.store(Arc::clone(&config));
         if mended && let Err(failure) = self.app.state.retry_troubled(now).await {
             warn!("what has a problem is not tried at once: {}", providers::error::chain(&failure));
         }
+        self.count_attempts_anew(&before.config, &config).await;
         info!(reason = why, certificates = config.certificates.len(), "the edited config is in force");
         Ok(Reloaded { changed: true, ..reloaded })
+    }
+
+    /// Another `attempts_left` orders nothing: the certificates are only looked at.
+    async fn count_attempts_anew(&self, before: &Config, after: &Config) {
+        for (name, wanted) in &after.certificates {
+            let changed = before.certificates.get(name).is_some_and(|old| old.attempts_left != wanted.attempts_left);
+            if changed && let Err(failure) = self.app.state.look_now(name.as_str(), self.app.clock.now()).await {
+                warn!(certificate = %name, "not looked at: {}", providers::error::chain(&failure));
+            }
+        }
+    }
+
+    async fn swap_sinks(&self, config: &Config) -> Result<(), StateError> {
+        self.app.sinks.store(Arc::new(Sinks::of(&config.notify)));
+        self.app.state.reconcile_sinks(&notify::settings(&config.notify), true).await
     }
 
     fn not_applied(&self, failure: &dyn std::error::Error) -> Report {

@@ -3,15 +3,16 @@
 use aws_lc_rs::digest::{Context, SHA256};
 use secrecy::ExposeSecret as _;
 
-use crate::config::{Config, DnsKind};
+use crate::config::{Config, DnsKind, Notify};
 use crate::secret::SecretRef;
 
-/// SHA-256 over what the references of accounts and DNS instances lead to; one that cannot be read counts as such.
+/// SHA-256 over what the references of accounts, DNS instances and sinks lead to; one that cannot be read counts as such.
 pub(super) fn fingerprint(config: &Config) -> [u8; 32] {
     let accounts = config.accounts.values().filter_map(|account| account.eab.as_ref()).map(|eab| &eab.hmac_key);
     let instances = config.dns.values().filter_map(|instance| of_provider(&instance.kind));
     let mut context = Context::new(&SHA256);
-    for reference in accounts.chain(instances) {
+    let sinks = config.notify.values().flat_map(Notify::secrets);
+    for reference in accounts.chain(instances).chain(sinks) {
         match reference.read() {
             Ok(secret) => {
                 context.update(&(secret.expose_secret().len() as u64).to_be_bytes());

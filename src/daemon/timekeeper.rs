@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
+use super::lookout;
 use crate::clock::{Clock, Timestamp};
 use crate::http::Status;
 use crate::state::{Result, State};
 
 /// A clock more than this behind the highest time seen is wrong.
-const TOLERANCE: Duration = Duration::from_secs(3600);
+pub(super) const TOLERANCE: Duration = Duration::from_secs(3600);
 
 /// The clock is looked at this often.
 const STRIDE: Duration = Duration::from_secs(5);
@@ -41,9 +42,11 @@ impl Timekeeper {
         self.status.trust_clock(trusted);
         if before && !trusted {
             error!(%now, %highest, "the clock is more than an hour behind a time that renewd has seen: nothing is ordered");
+            self.state.alert(&lookout::clock(now), now).await?;
         }
         if !before && trusted {
             info!(%now, "the clock is right again");
+            self.state.recovered(&lookout::clock_right(now), now).await?;
             self.state.retry_troubled(now).await?;
         }
         Ok(())

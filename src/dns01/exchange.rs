@@ -21,13 +21,27 @@ pub(super) struct Question {
     pub(super) kind: RecordType,
     /// The server shall ask others.
     pub(super) recursion: bool,
+    /// Whether signatures are wanted, and who looks at them.
+    pub(super) security: Security,
     /// How long to wait for an answer over UDP, and again over TCP.
     pub(super) patience: Duration,
 }
 
+/// DNSSEC (RFC 4035, section 3.2), as one question asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Security {
+    /// Not at all.
+    Unasked,
+    /// Signatures are wanted; a resolver that validates answers only what is good (DO).
+    Checked,
+    /// Signatures are wanted, whatever the resolver thinks of them (DO and CD).
+    Unchecked,
+}
+
 /// Asks over UDP, and over TCP where that gives nothing whole: a truncated answer, none, or a garbled one.
 ///
-/// Without EDNS, which some servers drop: these answers are small, and larger ones come over TCP.
+/// Without EDNS, which some servers drop, unless signatures are wanted: the other answers are small, and larger ones come
+/// over TCP.
 pub(super) async fn ask(server: SocketAddr, question: &Question) -> Result<Message, NetError> {
     match over_udp(server, question).await {
         Ok(answer) if !answer.truncation => Ok(answer),
@@ -59,9 +73,12 @@ async fn over_tcp(server: SocketAddr, question: &Question) -> Result<Message, Ne
 impl Question {
     fn request(&self) -> DnsRequest {
         let mut options = DnsRequestOptions::default();
-        options.use_edns = false;
+        options.use_edns = self.security != Security::Unasked;
+        options.edns_set_dnssec_ok = options.use_edns;
         options.recursion_desired = self.recursion;
-        DnsRequest::from_query(Query::query(self.name.clone(), self.kind), options)
+        let mut request = DnsRequest::from_query(Query::query(self.name.clone(), self.kind), options);
+        request.metadata.checking_disabled = self.security == Security::Unchecked;
+        request
     }
 }
 

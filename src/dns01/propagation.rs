@@ -11,7 +11,7 @@ use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt};
 use hickory_resolver::proto::rr::{Name, RecordType};
 
-use super::exchange::{Question, ask};
+use super::exchange::{Question, Security, ask};
 use super::recursive::Recursive;
 use super::{Challenge, Dns01Error, name};
 use crate::config::Propagation;
@@ -73,6 +73,29 @@ impl Lookout<'_> {
         Ok(if servers.is_empty() { Seen::Everywhere } else { Seen::Missing { servers } })
     }
 
+    /// Which servers of the zone show a value, by label and address.
+    pub(super) async fn still_shown(
+        &self,
+        zone: &str,
+        name: &str,
+        value: &str,
+        settings: &Propagation,
+    ) -> Result<Vec<String>, Dns01Error> {
+        let servers = self.servers(zone, settings).await?;
+        let by_order = !settings.servers.is_empty();
+        let values = BTreeSet::from([value.to_owned()]);
+        let wanted = Arc::new(Wanted { name: name::parse(name)?, values, answer_may_be_cached: by_order });
+        let sights = look_at_all(&servers, &[wanted], by_order && settings.recursive).await;
+        Ok(sights.iter().flat_map(|sights| verdict::shown(&servers, sights)).collect())
+    }
+
+    async fn servers(&self, zone: &str, settings: &Propagation) -> Result<Vec<Server>, Dns01Error> {
+        match settings.servers.as_slice() {
+            [] => servers::of_zone(self.recursive, zone, self.port).await,
+            given => Ok(given.iter().copied().map(Server::given).collect()),
+        }
+    }
+
     /// What is amiss in one zone, in words.
     async fn look_in_zone(
         &self,
@@ -80,10 +103,7 @@ impl Lookout<'_> {
         names: &BTreeMap<String, BTreeSet<String>>,
         settings: &Propagation,
     ) -> Result<Vec<String>, Dns01Error> {
-        let servers = match settings.servers.as_slice() {
-            [] => servers::of_zone(self.recursive, zone, self.port).await?,
-            given => given.iter().copied().map(Server::given).collect(),
-        };
+        let servers = self.servers(zone, settings).await?;
         let by_order = !settings.servers.is_empty();
         let mut wanted = Vec::new();
         for (name, values) in names {
@@ -116,5 +136,5 @@ async fn look_at_all(servers: &[Server], wanted: &[Arc<Wanted>], recursion: bool
 }
 
 fn question(name: &Name, recursion: bool) -> Question {
-    Question { name: name.clone(), kind: RecordType::TXT, recursion, patience: PATIENCE }
+    Question { name: name.clone(), kind: RecordType::TXT, recursion, security: Security::Unasked, patience: PATIENCE }
 }

@@ -5,14 +5,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hickory_resolver::proto::op::{Message, ResponseCode};
+use hickory_resolver::proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_resolver::proto::rr::{Name, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
 
-use super::exchange::{Question, ask};
+use super::exchange::{Question, Security, ask};
 use super::{Dns01Error, name};
 
 /// A resolver has to ask others first.
 const PATIENCE: Duration = Duration::from_secs(4);
+
+/// The EDNS option in which a resolver says why it failed (RFC 8914).
+const EXTENDED_ERROR: u16 = 15;
 
 /// The resolvers of the config, else the system's. Nothing is cached here.
 #[derive(Debug)]
@@ -30,7 +34,17 @@ impl Recursive {
 
     /// The first answer that says what is there or that nothing is.
     pub(super) async fn ask(&self, name: &Name, kind: RecordType) -> Result<Message, Dns01Error> {
-        let question = Question { name: name.clone(), kind, recursion: true, patience: PATIENCE };
+        self.ask_for(name, kind, Security::Unasked).await
+    }
+
+    /// The same, with signatures where they are wanted.
+    pub(super) async fn ask_for(
+        &self,
+        name: &Name,
+        kind: RecordType,
+        security: Security,
+    ) -> Result<Message, Dns01Error> {
+        let question = Question { name: name.clone(), kind, recursion: true, security, patience: PATIENCE };
         let servers = self.servers().map_err(|detail| silence(&question, detail))?;
         let first = self.last.load(Ordering::Relaxed);
         let mut refusals = Vec::new();
@@ -59,7 +73,18 @@ async fn ask_one(server: SocketAddr, question: &Question) -> Result<Message, Str
     let answer = ask(server, question).await.map_err(|error| error.to_string())?;
     match answer.response_code {
         ResponseCode::NoError | ResponseCode::NXDomain => Ok(answer),
-        code => Err(code.to_str().to_owned()),
+        code => Err(format!("{}{}", code.to_str(), reason(&answer))),
+    }
+}
+
+/// Why a resolver failed, where it says (RFC 8914): its words, else the number.
+fn reason(answer: &Message) -> String {
+    let options = answer.edns.as_ref().and_then(|edns| edns.option(EdnsCode::from(EXTENDED_ERROR)));
+    let Some(EdnsOption::Unknown(_, data)) = options else { return String::new() };
+    match (data.get(..2), data.get(2..)) {
+        (Some(code), Some([])) => format!(" (extended error {})", u16::from_be_bytes([code[0], code[1]])),
+        (Some(_), Some(words)) => format!(" ({})", providers::error::shorten(&String::from_utf8_lossy(words))),
+        _ => String::new(),
     }
 }
 

@@ -11,6 +11,7 @@ use super::status::{ConfigStatus, ListenerState};
 use crate::clock::Timestamp;
 use crate::state::StateError;
 use crate::state::certificate::Tally;
+use crate::state::outbox::SinkRow;
 
 /// How well a thing is; the last is the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -41,7 +42,11 @@ struct Checks {
     clock: Check,
     listeners: ListenersCheck,
     #[serde(skip_serializing_if = "Option::is_none")]
+    issuers: Option<IssuersCheck>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     certificates: Option<CertificatesCheck>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notifications: Option<NotificationsCheck>,
     #[serde(skip_serializing_if = "Option::is_none")]
     txt_owed: Option<u32>,
 }
@@ -68,6 +73,14 @@ struct ListenersCheck {
     failed: usize,
 }
 
+/// Issuers that certificates name: whether they could issue if they had to. Not there before the first look.
+#[derive(Debug, Serialize)]
+struct IssuersCheck {
+    status: Grade,
+    ready: usize,
+    not_ready: usize,
+}
+
 #[derive(Debug, Serialize)]
 struct CertificatesCheck {
     status: Grade,
@@ -76,6 +89,15 @@ struct CertificatesCheck {
     without: u32,
     failing: u32,
     expired: u32,
+}
+
+/// Sinks that have taken nothing for a quarter of an hour, and events that wait.
+#[derive(Debug, Serialize)]
+struct NotificationsCheck {
+    status: Grade,
+    sinks: usize,
+    failing: usize,
+    due: u32,
 }
 
 /// `GET /health`.
@@ -138,7 +160,9 @@ pub(super) async fn examine(app: &App) -> Health {
         r#loop: failing(app.status.loop_stuck(now)),
         clock: failing(!app.status.clock_trusted()),
         listeners: check_listeners(app),
+        issuers: check_issuers(app),
         certificates: numbers.as_ref().ok().map(|(tally, _)| check_certificates(*tally)),
+        notifications: app.state.sinks().await.ok().map(|sinks| check_notifications(&sinks, now)),
         txt_owed: numbers.ok().map(|(_, owed)| owed),
     };
     Health { schema: crate::report::SCHEMA, status: checks.worst(), version: env!("CARGO_PKG_VERSION"), checks }
@@ -149,7 +173,9 @@ impl Checks {
         let config = if self.config.errors.is_some() { Grade::Degraded } else { Grade::Ok };
         let certificates = self.certificates.as_ref().map_or(Grade::Ok, |check| check.status);
         let others = [self.database.status, self.r#loop.status, self.clock.status, self.listeners.status];
-        others.into_iter().chain([config, certificates]).max().unwrap_or(Grade::Ok)
+        let notifications = self.notifications.as_ref().map_or(Grade::Ok, |check| check.status);
+        let issuers = self.issuers.as_ref().map_or(Grade::Ok, |check| check.status);
+        others.into_iter().chain([config, certificates, notifications, issuers]).max().unwrap_or(Grade::Ok)
     }
 }
 
@@ -178,6 +204,11 @@ fn check_listeners(app: &App) -> ListenersCheck {
     }
 }
 
+fn check_issuers(app: &App) -> Option<IssuersCheck> {
+    let (ready, not_ready) = app.status.readiness().last()?.count();
+    Some(IssuersCheck { status: if not_ready > 0 { Grade::Degraded } else { Grade::Ok }, ready, not_ready })
+}
+
 fn check_certificates(tally: Tally) -> CertificatesCheck {
     let status = match tally {
         Tally { expired: 1.., .. } => Grade::Failing,
@@ -186,6 +217,12 @@ fn check_certificates(tally: Tally) -> CertificatesCheck {
     };
     let Tally { managed, troubled, without, failing, expired } = tally;
     CertificatesCheck { status, managed, troubled, without, failing, expired }
+}
+
+fn check_notifications(sinks: &[SinkRow], now: Timestamp) -> NotificationsCheck {
+    let failing = sinks.iter().filter(|sink| sink.is_in_trouble(now)).count();
+    let status = if failing > 0 { Grade::Degraded } else { Grade::Ok };
+    NotificationsCheck { status, sinks: sinks.len(), failing, due: sinks.iter().map(|sink| sink.due).sum() }
 }
 
 /// Each CA of the config has its issuing certificate.

@@ -1,11 +1,12 @@
 //! What the local socket offers: everything that the command line asks of a daemon.
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use http::StatusCode;
+use futures_util::stream;
+use http::{StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -13,11 +14,13 @@ use tokio::sync::oneshot;
 
 use super::peer::LocalUser;
 use super::status::ConfigStatus;
-use super::{App, Problem, ReloadRequest, health};
+use super::{App, DoctorRequest, Problem, ReloadRequest, health, notifications};
 use crate::clock::Timestamp;
+use crate::config::Config;
 use crate::identifier::CertificateName;
 use crate::issuer::RevocationReason;
 use crate::pki::serial::Serial;
+use crate::report::why::IssuerView;
 use crate::report::{self, SCHEMA};
 use crate::state::JobKind;
 
@@ -32,6 +35,7 @@ pub(super) fn router() -> Router<App> {
         .route("/status", get(status))
         .route("/reload", post(reload))
         .route("/plan", get(plan))
+        .route("/doctor", post(doctor))
         .route("/certificates", get(certificates))
         .route("/certificates/{name}", get(certificate))
         .route("/certificates/{name}/why", get(why).post(refresh))
@@ -41,6 +45,8 @@ pub(super) fn router() -> Router<App> {
         .route("/accounts", get(accounts))
         .route("/accounts/{name}", get(account))
         .route("/accounts/{name}/rotate-key", post(rotate_key))
+        .route("/notifications", get(notifications::list))
+        .route("/notifications/{name}/test", post(notifications::test))
         .route("/jobs/{id}", get(job))
 }
 
@@ -161,7 +167,48 @@ async fn refresh(State(app): State<App>, Path(name): Path<String>) -> Answer {
 async fn why(State(app): State<App>, Path(name): Path<String>) -> Answer {
     let (config, name) = (app.config.load_full(), normalised(&name)?);
     let why = report::why(&app.state, &config, app.clock.now(), app.status.clock_trusted(), &name).await?;
-    Ok(Json(why.ok_or_else(|| no_certificate(&name))?).into_response())
+    let mut why = why.ok_or_else(|| no_certificate(&name))?;
+    why.issuers = issuers_of(&app, &config, &name);
+    Ok(Json(why).into_response())
+}
+
+/// How the issuers of a certificate were found.
+fn issuers_of(app: &App, config: &Config, name: &str) -> Vec<IssuerView> {
+    let (Some(looked), Some(wanted)) = (app.status.readiness().last(), config.certificates.get(name)) else {
+        return Vec::new();
+    };
+    let view = |issuer: &String| {
+        let problem = looked.objection(name, wanted, issuer).map(str::to_owned);
+        IssuerView { issuer: issuer.clone(), ready: problem.is_none(), problem }
+    };
+    wanted.issuers.iter().map(view).collect()
+}
+
+/// What is to be looked at: one certificate, or everything.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Examined {
+    certificate: Option<String>,
+}
+
+/// The answer begins at once and ends when everything was looked at: that takes longer than other answers may.
+async fn doctor(State(app): State<App>, body: Bytes) -> Answer {
+    let Examined { certificate } = read(&body)?;
+    let certificate = certificate.map(|name| normalised(&name)).transpose()?;
+    if let Some(name) = certificate.as_ref().filter(|name| !app.config.load().certificates.contains_key(name.as_str()))
+    {
+        return Err(Problem::not_found(format!("there is no certificate `{name}` in the config")));
+    }
+    let (answer, answered) = oneshot::channel();
+    let gone = || {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "as many examinations as renewd makes at a time are under way")
+    };
+    app.doctor.try_send(DoctorRequest { certificate, answer }).map_err(|_| gone())?;
+    let body = stream::once(async move {
+        let examination = answered.await.map_err(std::io::Error::other)?;
+        serde_json::to_vec(&examination).map_err(std::io::Error::other)
+    });
+    Ok(([(header::CONTENT_TYPE, "application/json")], Body::from_stream(body)).into_response())
 }
 
 #[derive(Debug, Default, Deserialize)]

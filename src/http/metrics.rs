@@ -34,8 +34,10 @@ async fn exposition(app: &App) -> Result<String, StateError> {
     let mut exposition = Exposition::default();
     daemon(app, &mut exposition);
     certificates(app, &mut exposition).await?;
+    issuers(app, &mut exposition);
     orders(app, &mut exposition).await?;
     deliveries(app, &mut exposition).await?;
+    notifications(app, &mut exposition).await?;
     process(app, &mut exposition);
     Ok(exposition.finish())
 }
@@ -72,6 +74,16 @@ async fn certificates(app: &App, exposition: &mut Exposition) -> Result<(), Stat
     Ok(())
 }
 
+/// Nothing before the first look.
+fn issuers(app: &App, exposition: &mut Exposition) {
+    let Some(looked) = app.status.readiness().last() else { return };
+    let help = "1: the issuer could issue whatever it is named for; 0: it could not.";
+    let mut family = exposition.family("renewd_issuer_ready", Kind::Gauge, help);
+    for (issuer, why_not) in &looked.issuers {
+        family.sample(&[("issuer", issuer)], u8::from(why_not.is_none()));
+    }
+}
+
 async fn orders(app: &App, exposition: &mut Exposition) -> Result<(), StateError> {
     let counts = app.state.count_orders().await?;
     let mut finished = exposition.family("renewd_orders", Kind::Counter, "Orders that are over, by what came of them.");
@@ -90,6 +102,22 @@ async fn deliveries(app: &App, exposition: &mut Exposition) -> Result<(), StateE
     let mut family = exposition.family("renewd_deliveries", Kind::Gauge, help);
     for (store, stored, count) in app.state.count_deliveries().await? {
         family.sample(&[("store", &store), ("state", if stored { "stored" } else { "due" })], count);
+    }
+    Ok(())
+}
+
+async fn notifications(app: &App, exposition: &mut Exposition) -> Result<(), StateError> {
+    let sinks = app.state.sinks().await?;
+    let help = "Notifications: events that arrived, attempts that failed, events that were given up.";
+    let mut counts = exposition.family("renewd_notifications", Kind::Counter, help);
+    for sink in &sinks {
+        for (state, count) in [("sent", sink.sent), ("failed", sink.failed), ("given_up", sink.given_up)] {
+            counts.sample(&[("sink", &sink.name), ("state", state)], count);
+        }
+    }
+    let mut due = exposition.family("renewd_notifications_due", Kind::Gauge, "Events that are still to be sent.");
+    for sink in &sinks {
+        due.sample(&[("sink", &sink.name)], sink.due);
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use tokio::sync::futures::Notified;
 
 use crate::clock::Timestamp;
 use crate::config::{Listen, Report};
+use crate::worker::readiness::Readiness;
 
 /// A loop that has not turned for this long is stuck.
 const STUCK: Duration = Duration::from_secs(60);
@@ -24,6 +25,7 @@ pub struct Status {
     clock_trusted: AtomicBool,
     listeners: ArcSwap<BTreeMap<Listen, ListenerState>>,
     changed: Notify,
+    readiness: Readiness,
 }
 
 /// What became of the last reload.
@@ -80,6 +82,7 @@ impl Status {
             clock_trusted: AtomicBool::new(true),
             listeners: ArcSwap::default(),
             changed: Notify::new(),
+            readiness: Readiness::default(),
         }
     }
 
@@ -141,6 +144,12 @@ impl Status {
     #[must_use]
     pub fn clock_trusted(&self) -> bool {
         self.clock_trusted.load(Ordering::Relaxed)
+    }
+
+    /// Whether each issuer could issue, as far as somebody has looked.
+    #[must_use]
+    pub const fn readiness(&self) -> &Readiness {
+        &self.readiness
     }
 
     /// What each listener does.

@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(kinds(&expiring, "ca", false), [failure.clone(), names.clone(), order.clone()]);
         let domain = (SpentKind::Domain, "example.co.uk".to_owned());
         assert_eq!(kinds(&expiring, "other", false), [failure.clone(), names, domain, order]);
-        assert_eq!(kinds(&expiring, "ca", true), [failure.clone()]);
+        assert_eq!(kinds(&expiring, "ca", true), std::slice::from_ref(&failure));
         let advice = Reason::RenewalInfo { start: Timestamp::EPOCH, end: Timestamp::NEVER, explanation: None };
         assert_eq!(kinds(&advice, "ca", true), [failure, (SpentKind::Advice, "a".to_owned())]);
     }

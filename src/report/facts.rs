@@ -71,7 +71,10 @@ impl<'a> Facts<'a> {
             not_after: version.not_after,
             jitter: version.jitter,
         };
-        Some(life.due_at(&wanted.renew, now))
+        let due_at = life.due_at(&wanted.renew, now);
+        let suggested = version.renewal.window.as_ref();
+        let suggested = suggested.map(|window| planner::renewal::suggested_at(window, &wanted.renew, now));
+        Some(suggested.map_or(due_at, |suggested| suggested.min(due_at)))
     }
 }
 

@@ -8,6 +8,7 @@ use super::SCHEMA;
 use super::certificate::{LARGEST_PAGE, reason_kind};
 use super::changes::Change;
 use super::facts::{Facts, Work};
+use super::load::{Burden, Load, load};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::planner::{self, Action, Reason};
@@ -26,6 +27,9 @@ pub struct Plan {
     pub due: Vec<Planned>,
     /// What comes, soonest first.
     pub coming: Vec<Planned>,
+    /// How much each CA is asked for in that time, as things are and with shorter lifetimes.
+    #[serde(default)]
+    pub load: Vec<Load>,
     /// What taking the config as it stands in the file would cause; empty where it is in force already.
     pub changes: Vec<Change>,
 }
@@ -53,7 +57,7 @@ pub struct Planned {
 /// Where the database fails.
 pub async fn plan(state: &State, config: &Config, now: Timestamp, clock_trusted: bool, days: u32) -> Result<Plan> {
     let horizon = now.plus(Duration::from_secs(u64::from(days) * 24 * 3600));
-    let (mut due, mut coming) = (Vec::new(), Vec::new());
+    let (mut due, mut coming, mut burdens) = (Vec::new(), Vec::new(), Vec::new());
     let mut after = String::new();
     loop {
         let rows = state.certificates(&after, LARGEST_PAGE).await?;
@@ -62,6 +66,7 @@ pub async fn plan(state: &State, config: &Config, now: Timestamp, clock_trusted:
         for row in rows {
             let work = Work::read(state, &row.name).await?;
             let facts = Facts::read(state, config, row).await?;
+            burdens.extend(burden(&facts, &work, now));
             for (at, planned) in planned(&facts, &work, clock_trusted, now) {
                 match at {
                     at if at <= now => due.push(planned),
@@ -73,7 +78,16 @@ pub async fn plan(state: &State, config: &Config, now: Timestamp, clock_trusted:
     }
     coming.sort_by(|one, other| (one.0, &one.1.certificate).cmp(&(other.0, &other.1.certificate)));
     let coming = coming.into_iter().map(|(_, planned)| planned).collect();
-    Ok(Plan { schema: SCHEMA, at: now.to_string(), days, due, coming, changes: Vec::new() })
+    let load = load(&burdens, config, now, days);
+    Ok(Plan { schema: SCHEMA, at: now.to_string(), days, due, coming, load, changes: Vec::new() })
+}
+
+/// What a certificate asks of the first of its issuers; nothing where it is not renewed.
+fn burden(facts: &Facts<'_>, work: &Work, now: Timestamp) -> Option<Burden> {
+    let issuer = facts.wanted?.issuers.first()?.clone();
+    let lifetime = facts.version.as_ref().map(|version| version.not_after.since(version.not_before));
+    let at = if facts.version.is_none() || work.order.is_some() { now } else { facts.renew_at(now)? };
+    Some(Burden { issuer, at, lifetime })
 }
 
 /// What is done with one certificate next, and when.

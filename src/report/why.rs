@@ -58,6 +58,20 @@ pub struct Why {
     pub owed_txts: Vec<TxtView>,
     /// The last orders, newest first, the one on its way included.
     pub last_orders: Vec<OrderView>,
+    /// Its issuers, in the order in which they are tried, as the daemon found them; empty where it has not looked yet.
+    #[serde(default)]
+    pub issuers: Vec<IssuerView>,
+}
+
+/// One issuer, as far as one certificate is concerned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssuerView {
+    /// Its name in the config.
+    pub issuer: String,
+    /// It could issue the certificate, as far as is known.
+    pub ready: bool,
+    /// Why it could not.
+    pub problem: Option<String>,
 }
 
 /// What a CA says of a renewal.
@@ -180,6 +194,7 @@ pub async fn why(
         order: work.order.as_ref().map(order_view),
         owed_txts: work.txts.iter().map(txt_view).collect(),
         last_orders: orders.iter().map(order_view).collect(),
+        issuers: Vec::new(),
     }))
 }
 

@@ -308,7 +308,7 @@ impl State {
         let mut write = self.begin().await?;
         for statement in [
             "UPDATE acme_order SET next_step_at = $1 WHERE state = 'open' AND waits_for IS NOT NULL",
-            "UPDATE obstacle SET retry_at = $1 WHERE kind = 'operator' AND retry_at > $1",
+            "UPDATE obstacle SET retry_at = $1 WHERE kind IN ('operator', 'held') AND retry_at > $1",
             "UPDATE delivery SET retry_at = 0 WHERE state = 'due' AND retry_at > $1",
             "UPDATE deployment SET retry_at = 0 WHERE state = 'due' AND retry_at > $1",
             "UPDATE txt SET retry_at = 0 WHERE withdrawn_at IS NULL AND retry_at > $1",

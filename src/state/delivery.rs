@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::any::AnyRow;
 
 use super::row::{count, optional_text, optional_time, text, time};
-use super::{Result, State, Write};
+use super::{News, Result, State, Write};
 use crate::clock::Timestamp;
 
 /// One version in one store.
@@ -139,6 +139,20 @@ impl State {
     /// # Errors
     /// Where the database fails.
     pub async fn delivered(&self, version_id: &str, store: &str, node: &str, now: Timestamp) -> Result<()> {
+        self.delivered_and_tell((version_id, store, node), &News::default(), now).await
+    }
+
+    /// The same, and what is to be told of it in the same transaction.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn delivered_and_tell(
+        &self,
+        (version_id, store, node): (&str, &str, &str),
+        news: &News,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut write = self.begin().await?;
         sqlx::query(sqlx::AssertSqlSafe(format!(
             "UPDATE delivery SET state = 'stored', stored_at = $4, failures = 0, retry_at = 0, error = NULL {OF}"
         )))
@@ -146,8 +160,11 @@ impl State {
         .bind(store)
         .bind(node)
         .bind(now.millis())
-        .execute(self.writer())
+        .execute(&mut *write)
         .await?;
+        self.add_news(&mut write, news, now).await?;
+        write.commit().await?;
+        self.wake_notify();
         Ok(())
     }
 
@@ -162,6 +179,21 @@ impl State {
         now: Timestamp,
         wait: Duration,
     ) -> Result<()> {
+        self.delivery_failed_and_tell(delivery, (error, wait), &News::default(), now).await
+    }
+
+    /// The same, and what is to be told of it in the same transaction.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn delivery_failed_and_tell(
+        &self,
+        delivery: &DeliveryRow,
+        (error, wait): (&str, Duration),
+        news: &News,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut write = self.begin().await?;
         sqlx::query(sqlx::AssertSqlSafe(format!(
             "UPDATE delivery SET failures = failures + 1, retry_at = $4, error = $5 {OF}"
         )))
@@ -170,8 +202,11 @@ impl State {
         .bind(&delivery.node)
         .bind(now.plus(wait).millis())
         .bind(error)
-        .execute(self.writer())
+        .execute(&mut *write)
         .await?;
+        self.add_news(&mut write, news, now).await?;
+        write.commit().await?;
+        self.wake_notify();
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 
 use super::certificate::words;
 use super::row::{count, optional_text, optional_time, parsed, text, time};
-use super::{Result, State};
+use super::{News, Result, State};
 use crate::clock::Timestamp;
 
 words! {
@@ -130,6 +130,19 @@ impl State {
     /// # Errors
     /// Where the database fails.
     pub async fn deployments_done(&self, keys: &[DeploymentKey<'_>], now: Timestamp) -> Result<()> {
+        self.deployments_done_and_tell(keys, &News::default(), now).await
+    }
+
+    /// The same, and what is to be told of it in the same transaction.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn deployments_done_and_tell(
+        &self,
+        keys: &[DeploymentKey<'_>],
+        news: &News,
+        now: Timestamp,
+    ) -> Result<()> {
         let mut write = self.begin().await?;
         for key in keys {
             sqlx::query(sqlx::AssertSqlSafe(format!(
@@ -143,7 +156,9 @@ impl State {
             .execute(&mut *write)
             .await?;
         }
+        self.add_news(&mut write, news, now).await?;
         write.commit().await?;
+        self.wake_notify();
         Ok(())
     }
 
@@ -157,6 +172,20 @@ impl State {
         error: &str,
         now: Timestamp,
         wait: Duration,
+    ) -> Result<()> {
+        self.deployments_failed_and_tell(keys, (error, wait), &News::default(), now).await
+    }
+
+    /// The same, and what is to be told of it in the same transaction.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn deployments_failed_and_tell(
+        &self,
+        keys: &[DeploymentKey<'_>],
+        (error, wait): (&str, Duration),
+        news: &News,
+        now: Timestamp,
     ) -> Result<()> {
         let mut write = self.begin().await?;
         for key in keys {
@@ -172,7 +201,9 @@ impl State {
             .execute(&mut *write)
             .await?;
         }
+        self.add_news(&mut write, news, now).await?;
         write.commit().await?;
+        self.wake_notify();
         Ok(())
     }
 

@@ -67,7 +67,8 @@ impl State {
         lock: Lock,
     ) -> Self {
         let node = settings.node.clone();
-        Self(Arc::new(Inner { read, write, backend, sealer, node, wake: Notify::new(), lock, fuse: Fuse::default() }))
+        let (wake, wake_notify, fuse) = (Notify::new(), Notify::new(), Fuse::default());
+        Self(Arc::new(Inner { read, write, backend, sealer, node, wake, wake_notify, lock, fuse }))
     }
 }
 

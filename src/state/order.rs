@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::certificate::words;
 use super::obstacle::{self, Obstacle, ObstacleKind};
+use super::outbox::alert::of_order as order_alert;
 use super::row::{count, list, optional_text, optional_time, parsed, text, time, to_list};
 use super::spent::{self, Claim, Held, SpentKind};
 use super::{Result, State, Write};
@@ -333,7 +334,9 @@ impl State {
             .execute(&mut *write)
             .await?;
         met(&mut write, order, kind, error, now, wait).await?;
+        self.add_alert(&mut write, &order_alert(order, error, now.plus(wait)), now).await?;
         write.commit().await?;
+        self.wake_notify();
         Ok(())
     }
 
@@ -371,7 +374,9 @@ impl State {
             }
         }
         met(&mut write, order, kind, error, now, wait).await?;
+        self.add_alert(&mut write, &order_alert(order, error, now.plus(wait)), now).await?;
         write.commit().await?;
+        self.wake_notify();
         Ok(())
     }
 

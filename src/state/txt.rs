@@ -103,6 +103,32 @@ impl State {
         Ok(())
     }
 
+    /// Writes one value down that no order asked for, before it is presented; nobody but its writer withdraws it before
+    /// `until`. Returns its id.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn add_held_txt(&self, txt: &NewTxt<'_>, now: Timestamp, until: Timestamp) -> Result<String> {
+        let id = super::new_id();
+        sqlx::query(
+            "INSERT INTO txt (id, order_id, certificate, instance, zone, name, value, challenge_name, created_at, \
+             failures, retry_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10)",
+        )
+        .bind(&id)
+        .bind(txt.order_id)
+        .bind(txt.certificate)
+        .bind(txt.instance)
+        .bind(txt.zone)
+        .bind(txt.name)
+        .bind(txt.value)
+        .bind(txt.challenge_name)
+        .bind(now.millis())
+        .bind(until.millis())
+        .execute(self.writer())
+        .await?;
+        Ok(id)
+    }
+
     /// The values of a certificate that are not withdrawn.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::any::AnyRow;
 use zeroize::Zeroizing;
 
+use super::outbox::News;
 use super::renewal::RenewalRow;
 use super::row::{integer, list, optional_text, optional_time, text, time, to_list};
 use super::{OrderRow, Result, State, Write};
@@ -177,6 +178,20 @@ impl State {
     /// # Errors
     /// Where sealing or the database fails; nothing is written then.
     pub async fn add_version(&self, new: &NewVersion<'_>, order: Option<&OrderRow>, now: Timestamp) -> Result<String> {
+        self.add_version_and_tell(new, order, &News::default(), now).await
+    }
+
+    /// The same, and what is to be told of it in the same transaction.
+    ///
+    /// # Errors
+    /// Where sealing or the database fails; nothing is written then.
+    pub async fn add_version_and_tell(
+        &self,
+        new: &NewVersion<'_>,
+        order: Option<&OrderRow>,
+        news: &News,
+        now: Timestamp,
+    ) -> Result<String> {
         let id = super::new_id();
         let sealed = self.sealer().seal(column(&id), new.key)?;
         let mut write = self.begin().await?;
@@ -198,8 +213,11 @@ impl State {
         .execute(&mut *write)
         .await?;
         super::obstacle::overcome(&mut write, new.certificate, new.issuer).await?;
+        super::outbox::alarm::set(&mut write, new).await?;
+        self.add_news(&mut write, news, now).await?;
         write.commit().await?;
         self.wake();
+        self.wake_notify();
         Ok(id)
     }
 

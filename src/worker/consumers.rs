@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use super::reading::Reading;
-use super::{Parts, Turn, WorkError, dice};
+use super::{Parts, Turn, WorkError, dice, news};
 use crate::config::{self, StoreKind};
 use crate::crash::{self, Point};
 use crate::deploy::command::{self, DeployEvent, Deployed};
@@ -15,7 +15,7 @@ use crate::pki::chain::Chain;
 use crate::planner::backoff::after_step;
 use crate::planner::decide::{command_target, verify_target};
 use crate::state::deployment::DeploymentKey;
-use crate::state::{DeploymentKind, DeploymentRow, VersionRow};
+use crate::state::{DeploymentKind, DeploymentRow, News, VersionRow};
 
 impl Turn<'_> {
     /// Runs a command, once for all certificates that wait for it; with `each` for this one only.
@@ -83,7 +83,7 @@ impl Turn<'_> {
         let now = self.clock().now();
         let keys: Vec<_> = rows.iter().map(key).collect();
         let Some(words) = failed else {
-            self.state().deployments_done(&keys, now).await?;
+            self.state().deployments_done_and_tell(&keys, &news::deployed(rows), now).await?;
             for row in rows {
                 let done = if row.kind == DeploymentKind::Command { "deployed" } else { "served" };
                 info!(certificate = %row.certificate, target = %row.target, "{done}");
@@ -96,7 +96,9 @@ impl Turn<'_> {
             certificate = %first.certificate, certificates = rows.len(), retry_at = %now.plus(wait),
             "not {}: {words}", if first.kind == DeploymentKind::Command { "deployed" } else { "served" },
         );
-        Ok(self.state().deployments_failed(&keys, words, now, wait).await?)
+        let news =
+            if is_worth_telling(first.kind, failures) { news::not_deployed(rows, words) } else { News::default() };
+        Ok(self.state().deployments_failed_and_tell(&keys, (words, wait), &news, now).await?)
     }
 
     /// Others that were served by the same run go on at once.
@@ -130,6 +132,11 @@ fn patience(kind: DeploymentKind, failures: u32) -> Duration {
         DeploymentKind::Verify => after_step(failures - 5, None, dice()),
         DeploymentKind::Command => after_step(failures, None, dice()),
     }
+}
+
+/// The first looks after a command are too early to say anything.
+fn is_worth_telling(kind: DeploymentKind, failures: u32) -> bool {
+    kind == DeploymentKind::Command || failures > 5
 }
 
 fn key(row: &DeploymentRow) -> DeploymentKey<'_> {

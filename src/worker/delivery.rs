@@ -8,7 +8,7 @@ use tracing::{info, warn};
 
 use super::bundle::bundle;
 use super::reading::Reading;
-use super::{Turn, WorkError, dice};
+use super::{Turn, WorkError, dice, news};
 use crate::crash::{self, Point};
 use crate::planner::backoff::after_step;
 use crate::state::{DeliveryRow, VersionRow};
@@ -29,7 +29,8 @@ impl Turn<'_> {
         match outcome {
             Ok(()) => {
                 crash::point(Point::BundlePut);
-                self.state().delivered(&version.id, store, node, now).await?;
+                let news = news::stored(version, store);
+                self.state().delivered_and_tell((&version.id, store, node), &news, now).await?;
                 crash::point(Point::DeliveryWritten);
                 info!(certificate = %version.certificate, store, version = version.number, "stored");
                 Ok(())
@@ -58,6 +59,7 @@ impl Turn<'_> {
         let wait = after_step(row.failures + 1, error.retry_after(), dice());
         let words = providers::error::chain(error);
         warn!(certificate = %row.certificate, store = %row.store, retry_at = %now.plus(wait), "not stored: {words}");
-        Ok(self.state().delivery_failed(row, &words, now, wait).await?)
+        let news = news::not_stored(row, &words);
+        Ok(self.state().delivery_failed_and_tell(row, (&words, wait), &news, now).await?)
     }
 }

@@ -91,6 +91,7 @@ impl Turn<'_> {
         let arguments: Value = serde_json::from_str(&job.arguments).unwrap_or_default();
         let replace = arguments["replace"].as_bool().unwrap_or(true);
         self.state().version_revoked(&version.id, reason.as_str(), replace, self.clock().now()).await?;
+        self.tell_of_revocation(version, reason.as_str(), job).await?;
         info!(
             certificate = %version.certificate, serial = %version.serial, reason = reason.as_str(),
             by = %job.requested_by, "revoked",

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::reading::{Reading, places};
-use super::{Turn, Turning, WorkError, dice, spread};
+use super::{Turn, Turning, WorkError, dice, news, spread};
 use crate::clock::Timestamp;
 use crate::config::KeyType;
 use crate::crash::{self, Point};
@@ -154,7 +154,8 @@ impl Turn<'_> {
             stores: stores.unwrap_or_default(),
             adopted: false,
         };
-        self.state().add_version(&version, Some(&order), self.clock().now()).await?;
+        let news = news::of_version(&version, &order, reading.version.is_none());
+        self.state().add_version_and_tell(&version, Some(&order), &news, self.clock().now()).await?;
         crash::point(Point::VersionWritten);
         info!(
             certificate = %order.certificate, issuer = %order.issuer, serial = %leaf.serial, not_after = %leaf.not_after,
@@ -180,6 +181,7 @@ impl Turn<'_> {
             certificate = %order.certificate, order = order.url.as_deref(), issuer = %order.issuer,
             retry_at = %now.plus(wait), attempts = failures, "order failed: {words}",
         );
+        self.tell_of_issuer(order, error).await?;
         if error.ends_order() {
             return Ok(self.state().order_failed(order, kind, &words, now, wait).await?);
         }

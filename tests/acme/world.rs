@@ -119,32 +119,6 @@ impl World {
         state.txts_withdrawn(&ids, Clock::system().now()).await.unwrap();
         assert_eq!(self.bind.all_txt(ZONE), []);
     }
-
-    /// Makes the order's chain a version, as the worker does.
-    pub async fn version(&self, state: &State, order: &OrderRow) -> VersionRow {
-        let chain = order.chain.as_deref().expect("it is issued");
-        let leaf = Chain::from_pem(chain).unwrap().leaf().clone();
-        let new = NewVersion {
-            certificate: &order.certificate,
-            issuer: &order.issuer,
-            directory_url: order.directory_url.as_deref(),
-            order_url: order.url.as_deref(),
-            profile: None,
-            serial: leaf.serial.to_string(),
-            names: order.names.clone(),
-            key_type: &order.key_type,
-            key: &order.key(state).unwrap(),
-            chain,
-            not_before: leaf.not_before,
-            not_after: leaf.not_after,
-            jitter: 0,
-            number_at_least: 1,
-            stores: Vec::new(),
-            adopted: false,
-        };
-        let id = state.add_version(&new, Some(order), Clock::system().now()).await.unwrap();
-        state.version(&id).await.unwrap().expect("it was written")
-    }
 }
 
 /// Opens the state in this directory.
@@ -195,8 +169,39 @@ pub fn certificate_name(wanted: &Certificate) -> String {
     wanted.names[0].to_string()
 }
 
+/// Makes the order's chain a version, as the worker does.
+pub async fn version(state: &State, order: &OrderRow) -> VersionRow {
+    let chain = order.chain.as_deref().expect("it is issued");
+    let leaf = Chain::from_pem(chain).unwrap().leaf().clone();
+    let new = NewVersion {
+        certificate: &order.certificate,
+        issuer: &order.issuer,
+        directory_url: order.directory_url.as_deref(),
+        order_url: order.url.as_deref(),
+        profile: None,
+        serial: leaf.serial.to_string(),
+        names: order.names.clone(),
+        key_type: &order.key_type,
+        key: &order.key(state).unwrap(),
+        chain,
+        not_before: leaf.not_before,
+        not_after: leaf.not_after,
+        jitter: 0,
+        number_at_least: 1,
+        stores: Vec::new(),
+        adopted: false,
+    };
+    let id = state.add_version(&new, Some(order), Clock::system().now()).await.unwrap();
+    state.version(&id).await.unwrap().expect("it was written")
+}
+
 /// Writes an order down, as the worker does: its id.
 pub async fn order(state: &State, wanted: &Certificate) -> String {
+    order_replacing(state, wanted, None).await
+}
+
+/// The same, for an order that replaces the certificate with this CertID.
+pub async fn order_replacing(state: &State, wanted: &Certificate, replaces: Option<&str>) -> String {
     let new = NewOrder {
         certificate: &certificate_name(wanted),
         issuer: "main",
@@ -205,7 +210,7 @@ pub async fn order(state: &State, wanted: &Certificate) -> String {
         key_type: wanted.key.as_str(),
         key: &PrivateKey::generate(wanted.key).unwrap().to_pkcs8_der(),
         profile: None,
-        replaces: None,
+        replaces,
     };
     state.add_order(&new, &[], Clock::system().now()).await.unwrap().id().unwrap()
 }

@@ -27,10 +27,26 @@ fn each_mistake_is_told_where_it_stands() {
 const CASES: &[(&str, &[&str])] = &[
     // Sections, keys and references.
     ("[certificat.a]", &["1:2: certificat: unknown section; did you mean `certificate`?"]),
+    ("[notfy.ops.webhook]\nurl = \"https://x.example\"", &["1:2: notfy: unknown section; did you mean `notify`?"]),
     (
-        "[notify.ops.webhook]\nurl = \"https://x.example\"",
+        "[notify.a]\nevents = [\"faild\"]",
         &[
-            "1:2: notify: unknown section; write one of `include`, `state`, `resolver`, `http`, `defaults`, `account`, `ca`, `dns`, `store`, `certificate`",
+            "1:9: notify.a: says not how to tell; write [notify.a.webhook] or [notify.a.smtp]",
+            "2:11: notify.a.events: is no kind of event; did you mean `failed`?",
+        ],
+    ),
+    (
+        "[notify.a.webhook]\nurl = \"https://x.example\"\nbody = \"{{ titel }}\"\nheaders = { X-Api-Key = \"k\" }",
+        &[
+            "3:8: notify.a.webhook.body: there is no such variable in line 1; docs/OPERATIONS.md tells what an event holds",
+            "4:25: notify.a.webhook.headers.X-Api-Key: a secret is never written here, but referred to; write { credential = \"…\" }, { file = \"…\" } or { env = \"…\" }",
+        ],
+    ),
+    (
+        "[notify.a.smtp]\nserver = \"mail.example.com\"\ntls = \"none\"\nfrom = \"a@b.example\"\nto = \"nobody\"",
+        &[
+            "3:7: notify.a.smtp.tls: is for a server on this machine only; write \"starttls\" or \"tls\"",
+            "5:6: notify.a.smtp.to: is not a mail address; write \"ops@example.com\" or \"Ops <ops@example.com>\"",
         ],
     ),
     (

@@ -20,7 +20,7 @@ fn included_files_define_names_and_nothing_else() {
         [
             "conf.d/1.toml:1:14: certificate.\"a.example\": `a.example` is defined twice: first at c.toml:12; leave one of them out",
             "conf.d/1.toml:2:6: dns.main: `main` is defined twice: first at c.toml:7; leave one of them out",
-            "conf.d/1.toml:4:2: state: may stand in the main file only; an included file may hold `account`, `ca`, `dns`, `store` and `certificate`",
+            "conf.d/1.toml:4:2: state: may stand in the main file only; an included file may hold `account`, `ca`, `dns`, `store`, `notify` and `certificate`",
             "conf.d/2.toml:1:5: ca.le: `le` is the name of an account already: c.toml:2; accounts and CAs are both issuers: give them different names",
             "conf.d/2.toml:3:2: certifcate: unknown section; did you mean `certificate`?",
         ]

@@ -9,7 +9,7 @@ use super::{BASE, load_files};
 const CANARY: &str = "CANARY7391";
 
 /// Every place for a secret, with the rest of its table in order.
-const SECRETS: [&str; 9] = [
+const SECRETS: [&str; 13] = [
     "[state]\nseal_key = @",
     "[state]\nseal_key = { env = \"X\" }\ndatabase = { url = \"postgres://h/d\", user = \"u\", password = @ }",
     "[account.x]\ndirectory = \"letsencrypt\"\nagree_to_terms = true\neab = { kid = \"k\", hmac_key = @ }",
@@ -19,6 +19,10 @@ const SECRETS: [&str; 9] = [
     "[dns.x.route53]\naccess_key_id = \"k\"\nsecret_access_key = @",
     "[dns.x.powerdns]\napi_url = \"http://x.example\"\napi_key = @",
     "[dns.x.acme-dns]\napi_url = \"http://x.example\"\nusername = \"u\"\nsubdomain = \"s\"\npassword = @",
+    "[notify.x.webhook]\nurl = @",
+    "[notify.x.webhook]\nurl = \"https://x.example\"\nsecret = @",
+    "[notify.x.webhook]\nurl = \"https://x.example\"\nheaders.Authorization = @",
+    "[notify.x.smtp]\nserver = \"x.example\"\nfrom = \"a@x.example\"\nto = \"b@x.example\"\nusername = \"u\"\npassword = @",
 ];
 
 /// Ways to write a secret in the file.

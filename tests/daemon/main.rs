@@ -10,6 +10,8 @@ mod cloudflare;
 mod name_server;
 #[path = "../peers/peers.rs"]
 mod peers;
+#[path = "../peers/fakes/receiver.rs"]
+mod receiver;
 
 mod bridge;
 mod harness;
@@ -18,8 +20,11 @@ mod own_ca;
 
 mod crash;
 mod deploy;
+mod doctor;
 mod failover;
 mod issuance;
+mod limits;
+mod notify;
 mod postgres;
 mod private_ca;
 mod providers;

@@ -36,7 +36,25 @@ impl Bind {
     /// # Panics
     /// When it does not come up, with its log.
     pub fn start(zones: &[&str]) -> Self {
-        insist("BIND", || Self::attempt(zones))
+        Self::start_signed(zones, &[])
+    }
+
+    /// The same; those of the zones that are among `signed` have keys and signatures, and no DS record in their parent.
+    ///
+    /// # Panics
+    /// When it does not come up, with its log.
+    pub fn start_signed(zones: &[&str], signed: &[&str]) -> Self {
+        insist("BIND", || Self::attempt(zones, signed))
+    }
+
+    /// The DS records that fit a signed zone's keys, as lines of a master file; none before it is signed.
+    pub fn ds(&self, zone: &str) -> Vec<String> {
+        let keys = dig::answer(self.address(), zone, "DNSKEY").into_iter().filter(|record| record.kind == "DNSKEY");
+        let lines: String = keys.map(|key| format!("{zone}. 1 IN DNSKEY {}\n", key.data)).collect();
+        let mut fingerprints = Command::new(programs::find("dnssec-dsfromkey"));
+        let output = programs::run(fingerprints.args(["-2", "-f", "-", zone]), &lines);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.lines().filter_map(|line| Some(line.split_once(" DS ")?.1.to_owned())).collect()
     }
 
     /// The address of the server, for UDP and TCP.
@@ -108,7 +126,7 @@ impl Bind {
         insist("BIND", || self.run());
     }
 
-    fn attempt(zones: &[&str]) -> Result<Self, String> {
+    fn attempt(zones: &[&str], signed: &[&str]) -> Result<Self, String> {
         let folder = Folder::new("bind");
         let mut bind = Bind {
             folder,
@@ -117,13 +135,13 @@ impl Bind {
             sha512: Key { name: "renewd-sha512", algorithm: "hmac-sha512", secret: STANDARD.encode(random(64)) },
             process: None,
         };
-        bind.configure(zones);
+        bind.configure(zones, signed);
         bind.run()?;
         Ok(bind)
     }
 
-    fn configure(&self, zones: &[&str]) {
-        self.folder.write("named.conf", &self.configuration(zones));
+    fn configure(&self, zones: &[&str], signed: &[&str]) {
+        self.folder.write("named.conf", &self.configuration(zones, signed));
         self.folder.write("update.key", &self.sha256.clause());
         self.folder.write("root.zone", &root(zones));
         for zone in zones {
@@ -131,7 +149,7 @@ impl Bind {
         }
     }
 
-    fn configuration(&self, zones: &[&str]) -> String {
+    fn configuration(&self, zones: &[&str], signed: &[&str]) -> String {
         let folder = self.folder.path().display();
         let mut text = format!(
             "options {{\n directory \"{folder}\";\n pid-file \"{folder}/named.pid\";\n \
@@ -148,8 +166,11 @@ impl Bind {
         );
         let keys = format!("key {}; key {};", self.sha256.name, self.sha512.name);
         for zone in zones {
-            let _ =
-                writeln!(text, "zone \"{zone}\" {{ type primary; file \"{zone}.zone\"; allow-update {{ {keys} }}; }};");
+            let policy = if signed.contains(zone) { "dnssec-policy default; " } else { "" };
+            let _ = writeln!(
+                text,
+                "zone \"{zone}\" {{ type primary; file \"{zone}.zone\"; {policy}allow-update {{ {keys} }}; }};"
+            );
         }
         text
     }

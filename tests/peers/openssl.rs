@@ -25,6 +25,12 @@ pub fn verify(root_pem: &str, chain_pem: &str, leaf_pem: &str) -> Result<(), Str
     }
 }
 
+/// HMAC-SHA256 of a text, in hex.
+pub fn hmac_sha256(secret: &str, text: &str) -> String {
+    let printed = programs::must(openssl("dgst").args(["-sha256", "-hmac", secret]), text);
+    printed.trim().rsplit(' ').next().unwrap_or_default().to_owned()
+}
+
 /// The public key of a certificate, PEM.
 pub fn public_key_of_cert(certificate_pem: &str) -> String {
     programs::must(openssl("x509").args(["-noout", "-pubkey"]), certificate_pem)

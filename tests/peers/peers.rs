@@ -22,6 +22,8 @@ pub mod folder;
 pub mod imap;
 #[path = "lego.rs"]
 pub mod lego;
+#[path = "mailbox.rs"]
+pub mod mailbox;
 #[path = "moto.rs"]
 pub mod moto;
 #[path = "nginx.rs"]

@@ -15,7 +15,7 @@ use renewd::state::version::NewVersion;
 use renewd::state::{OrderRow, State};
 use tempfile::TempDir;
 
-use super::{accounts, authority, certificates, consumers, jobs, limits, orders, sealing, versions};
+use super::{accounts, authority, certificates, consumers, jobs, limits, orders, outbox, sealing, versions};
 use crate::peers::postgres::Postgres;
 
 /// The time at which every test begins.
@@ -24,7 +24,7 @@ pub(super) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
 const EMPTY: &str = "TRUNCATE account, certificate, version, acme_order, txt, delivery, deployment, job, registration, \
-                     ca, ca_certificate, obstacle, spent";
+                     ca, ca_certificate, obstacle, spent, sink, event, notification, alert";
 
 macro_rules! each_body {
     ($open:expr, $($body:path),* $(,)?) => {
@@ -65,6 +65,10 @@ macro_rules! every_body {
             orders::an_order_from_open_to_done,
             orders::trouble_is_remembered_on_the_certificate,
             orders::company_is_what_may_soon_be_issued,
+            outbox::each_sink_gets_what_it_hears_of,
+            outbox::what_fails_is_told_at_widening_intervals_until_it_is_well,
+            outbox::a_receiver_s_failures_are_kept_apart_from_an_event_s,
+            outbox::an_end_that_nears_is_found_until_it_is_watched_no_more,
             versions::one_transaction,
             versions::nothing_is_written_where_a_part_fails,
             versions::numbers_rise,

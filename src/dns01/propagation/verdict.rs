@@ -92,6 +92,13 @@ pub(super) fn amiss(wanted: &Wanted, servers: &[Server], sights: &[Vec<Sight>]) 
     complaints.map(|words| format!("{words}: `{}`", name::text(&wanted.name))).collect()
 }
 
+/// Who shows all of the name's values.
+pub(super) fn shown(servers: &[Server], sights: &[Vec<Sight>]) -> Vec<String> {
+    let shows = |sights: &[Sight]| sights.iter().find(|sight| sight.look == Look::Shown).map(|sight| sight.address);
+    let pairs = servers.iter().zip(sights);
+    pairs.filter_map(|(server, sights)| Some(tell(server, shows(sights)?, "shows it"))).collect()
+}
+
 fn complaint(server: &Server, sights: &[Sight], shown_elsewhere: bool) -> Option<String> {
     let lacking = sights.iter().find_map(|sight| match &sight.look {
         Look::Lacking(words) => Some((sight.address, words)),

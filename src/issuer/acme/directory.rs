@@ -82,6 +82,7 @@ impl Directory {
             caa_identities: meta.caa_identities.iter().map(|name| clean(name)).collect(),
             external_account_required: meta.external_account_required,
             renewal_info: self.renewal_info.is_some(),
+            date: self.date,
         }
     }
 }

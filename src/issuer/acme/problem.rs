@@ -64,7 +64,7 @@ impl Problem {
     /// When to come back, as Let's Encrypt writes it: "retry after 2026-11-21 13:30:00 UTC".
     pub(super) fn retry_at(&self) -> Option<Timestamp> {
         let (_, rest) = self.detail.split_once("retry after ")?;
-        let text = rest.get(..20)?.replacen(' ', "T", 1).replace(' ', "").replace('Z', "");
+        let text = rest.get(..20)?.replacen(' ', "T", 1).replace([' ', 'Z'], "");
         let date = OffsetDateTime::parse(&format!("{text}Z"), &Rfc3339).ok()?;
         Some(Timestamp::from_datetime(date))
     }
