@@ -3,9 +3,13 @@
 //! Intent before effect: keys, serials and the octets to be signed are in the database before a signature is made, so
 //! that whatever leaves a CA is on record, and a crash anywhere leads to the same certificates.
 
+pub mod crl;
 mod error;
 mod generation;
+pub mod key;
+pub mod pointers;
 mod profile;
+pub mod revoke;
 mod signing;
 
 use std::time::Duration;

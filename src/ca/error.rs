@@ -19,6 +19,15 @@ pub enum CaError {
     /// No serial could be made.
     #[error("no serial number could be made")]
     Serial(#[from] SerialError),
+    /// A key does not sign.
+    #[error("the CA's key does not sign")]
+    Signing,
+    /// The PKCS#11 token with the key does not answer, or refuses.
+    #[error("the token with the CA's key failed: {detail}")]
+    Token {
+        /// What it said.
+        detail: String,
+    },
     /// The encoder or the key failed.
     #[error("the certificate cannot be made")]
     Encoding(#[from] rcgen::Error),

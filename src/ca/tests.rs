@@ -30,6 +30,8 @@ fn config(key: KeyType) -> config::Ca {
         lifetime: DAY * 7300,
         issuing_lifetime: DAY * 3650,
         leaf_lifetime: DAY * 90,
+        crl_validity: DAY * 7,
+        crl_refresh: DAY,
     }
 }
 

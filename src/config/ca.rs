@@ -1,5 +1,7 @@
 //! `[ca.NAME]`: a private CA.
 
+pub mod crl;
+
 use std::time::Duration;
 
 use super::certificate::{KeyType, read_key_type};
@@ -18,6 +20,10 @@ pub struct Ca {
     pub issuing_lifetime: Duration,
     /// Of leaves.
     pub leaf_lifetime: Duration,
+    /// From a CRL's thisUpdate to its nextUpdate.
+    pub crl_validity: Duration,
+    /// A CRL is made anew after this long, whether something was revoked or not; at most half of its validity.
+    pub crl_refresh: Duration,
 }
 
 /// A distinguished name, as far as the config tells it.
@@ -59,8 +65,10 @@ impl Ca {
         let lifetime = read_lifetime(&mut section, "lifetime", LIFETIME, None);
         let issuing = read_lifetime(&mut section, "issuing_lifetime", ISSUING_LIFETIME, Some(("lifetime", lifetime)));
         let leaf = read_lifetime(&mut section, "leaf_lifetime", LEAF_LIFETIME, Some(("issuing_lifetime", issuing)));
+        let (crl_validity, crl_refresh) = crl::read(&mut section);
         section.finish();
-        Some(Self { subject: subject?, key, lifetime, issuing_lifetime: issuing, leaf_lifetime: leaf })
+        let (issuing_lifetime, leaf_lifetime) = (issuing, leaf);
+        Some(Self { subject: subject?, key, lifetime, issuing_lifetime, leaf_lifetime, crl_validity, crl_refresh })
     }
 }
 

@@ -165,6 +165,8 @@ mod tests {
             lifetime: DAY * 7300,
             issuing_lifetime: DAY * 3650,
             leaf_lifetime: DAY * 90,
+            crl_validity: DAY * 7,
+            crl_refresh: DAY,
         };
         Private::new("internal".to_owned(), config, state.clone(), Clock::system(), None)
     }

@@ -82,7 +82,16 @@ pub(super) async fn the_private_ca_issues(state: &State) {
     let subject =
         Subject { common_name: "CA".to_owned(), organization: None, organizational_unit: None, country: None };
     let (lifetime, issuing_lifetime, leaf_lifetime) = (DAY * 7300, DAY * 3650, DAY * 90);
-    let config = config::Ca { subject, key: KeyType::EcdsaP256, lifetime, issuing_lifetime, leaf_lifetime };
+    let (crl_validity, crl_refresh) = (DAY * 7, DAY);
+    let config = config::Ca {
+        subject,
+        key: KeyType::EcdsaP256,
+        lifetime,
+        issuing_lifetime,
+        leaf_lifetime,
+        crl_validity,
+        crl_refresh,
+    };
     let open = || Authority::open(state, "internal", &config, None, now);
     let (one, other) = tokio::join!(open(), open());
     let (one, other) = (one.unwrap(), other.unwrap());
