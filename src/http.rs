@@ -31,6 +31,7 @@ pub use problem::Problem;
 pub use socket::{SocketError, serve_socket};
 pub use status::Status;
 
+use crate::ca::Registry;
 use crate::clock::Clock;
 use crate::config::{Config, Note, Report};
 use crate::state::State;
@@ -44,6 +45,8 @@ pub struct App {
     pub state: State,
     /// What the time is.
     pub clock: Clock,
+    /// Our own CAs.
+    pub registry: Registry,
     /// How the daemon itself stands.
     pub status: Arc<Status>,
     /// Who reloads the config when asked.
@@ -89,5 +92,5 @@ pub fn public_router(app: App) -> Router {
 
 /// Everything that whoever may open the local socket may do.
 pub fn local_router(app: App) -> Router {
-    limits::bounded(local::router()).with_state(app)
+    limits::bounded(local::router().merge(authority::local())).with_state(app)
 }

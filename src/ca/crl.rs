@@ -11,6 +11,7 @@ mod folder;
 mod head;
 mod making;
 pub mod schedule;
+mod signers;
 mod spool;
 mod standing;
 

@@ -6,6 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::ca::CaCommand;
 use crate::issuer::RevocationReason;
 use crate::logging::{self, Level};
 
@@ -175,6 +176,17 @@ Examples:
         /// What to do
         #[command(subcommand)]
         command: AccountCommand,
+    },
+
+    /// Show, export or rotate a private CA
+    #[command(after_help = "\
+Examples:
+  renewd ca show internal
+  renewd ca rotate internal")]
+    Ca {
+        /// What to do
+        #[command(subcommand)]
+        command: CaCommand,
     },
 
     /// Print shell completions

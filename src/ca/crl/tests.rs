@@ -66,19 +66,14 @@ impl World {
             generation: 1,
             order_id: serial,
             names: &[],
+            profile: "server",
+            subject: "",
+            shard,
             not_before: NOW,
             not_after,
             to_be_signed: b"x",
         };
         self.state.add_ca_certificate(&new, NOW).await.unwrap();
-        let mut write = self.state.begin().await.unwrap();
-        sqlx::query("UPDATE ca_certificate SET shard = $2 WHERE serial = $1")
-            .bind(serial)
-            .bind(i64::from(shard))
-            .execute(&mut *write)
-            .await
-            .unwrap();
-        write.commit().await.unwrap();
     }
 
     async fn revoke(&self, serial: &str, reason: Reason, now: Timestamp) {
