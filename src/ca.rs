@@ -5,6 +5,7 @@
 
 mod certificate;
 mod constraints;
+pub mod crl;
 mod error;
 mod extension;
 mod generation;
@@ -14,6 +15,7 @@ pub mod name;
 pub mod pointers;
 mod profile;
 mod registry;
+pub mod revoke;
 mod rotate;
 mod strength;
 
