@@ -58,9 +58,14 @@ impl SerialKey {
         hex::encode(&self.0[first..])
     }
 
+    /// The last octet: by it things are spread over parts, since the first ones of short serials are all zero.
+    #[must_use]
+    pub const fn low_octet(self) -> u8 {
+        self.0[LONGEST_SERIAL - 1]
+    }
+
     const fn part(self) -> usize {
-        // The last octet: the first ones of short serials are all zero.
-        self.0[LONGEST_SERIAL - 1] as usize % PARTS
+        self.low_octet() as usize % PARTS
     }
 }
 

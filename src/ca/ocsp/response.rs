@@ -19,9 +19,6 @@ const GOOD: &[u8] = &[0x80, 0x00];
 /// `[2] IMPLICIT NULL`.
 const UNKNOWN: &[u8] = &[0x82, 0x00];
 
-/// The AlgorithmIdentifier of ecdsa-with-SHA256 (RFC 5758, section 3.2).
-const ECDSA_WITH_SHA256: &[u8] = &[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
-
 /// An answer that says nothing of any certificate, and is not signed (RFC 6960, section 4.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorStatus {
@@ -139,14 +136,15 @@ fn generalized_time(at: Timestamp) -> [u8; 17] {
     der
 }
 
-/// The OCSPResponse in DER: what was signed with ECDSA and SHA-256, the signature, and the signer's certificate.
+/// The OCSPResponse in DER: what was signed, the AlgorithmIdentifier (DER) of the signature, the signature, and the
+/// signer's certificate.
 #[must_use]
-pub fn successful(to_be_signed: &[u8], signature: &[u8], certificate: &[u8]) -> Vec<u8> {
+pub fn successful(to_be_signed: &[u8], algorithm: &[u8], signature: &[u8], certificate: &[u8]) -> Vec<u8> {
     const SUCCESSFUL: &[u8] = &[ENUMERATED, 1, 0];
     const NO_UNUSED_BITS: &[u8] = &[0];
     let signature = value(BIT_STRING, &[NO_UNUSED_BITS, signature]);
     let certificates = value(context(0), &[&value(SEQUENCE, &[certificate])]);
-    let basic = value(SEQUENCE, &[to_be_signed, ECDSA_WITH_SHA256, &signature, &certificates]);
+    let basic = value(SEQUENCE, &[to_be_signed, algorithm, &signature, &certificates]);
     let bytes = value(SEQUENCE, &[BASIC, &value(OCTET_STRING, &[&basic])]);
     value(SEQUENCE, &[SUCCESSFUL, &value(context(0), &[&bytes])])
 }
