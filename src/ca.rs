@@ -8,9 +8,11 @@ mod constraints;
 mod error;
 mod extension;
 mod generation;
+pub mod index;
 pub mod key;
 mod make;
 pub mod name;
+pub mod ocsp;
 pub mod pointers;
 mod profile;
 mod registry;
@@ -37,6 +39,7 @@ use crate::state::State;
 use crate::state::ca::{CaCertificateRow, NewCaCertificate};
 
 use generation::Reader;
+use index::{Index, SerialKey};
 use make::{FIRST, Maker};
 
 /// A private CA: all its generations, the newest of which issues.
@@ -46,6 +49,7 @@ pub struct Authority {
     name: String,
     terms: ArcSwap<Terms>,
     generations: ArcSwap<Vec<Arc<Generation>>>,
+    index: Index,
 }
 
 /// What the config says of a CA.
@@ -123,6 +127,7 @@ impl Authority {
             name: name.to_owned(),
             terms: ArcSwap::from_pointee(terms),
             generations: ArcSwap::from_pointee(generations),
+            index: Index::default(),
         })
     }
 
@@ -165,6 +170,7 @@ impl Authority {
             to_be_signed: &leaf.draft.to_be_signed,
         };
         self.state.add_ca_certificate(&new, now).await?;
+        self.tell_index(&new);
         crash::named("leaf_written");
         self.reread(&request.order).await
     }
@@ -182,6 +188,13 @@ impl Authority {
         }
         let certificate = row.certificate.ok_or_else(|| self.damaged("a leaf without anything to sign"))?;
         Ok(Chain::from_ders([vec![certificate], issuing.chain()].concat())?)
+    }
+
+    /// OCSP knows it from now on: nothing is signed that it would call unknown.
+    fn tell_index(&self, new: &NewCaCertificate<'_>) {
+        if let Some(serial) = SerialKey::from_hex(&new.serial) {
+            self.index.issued(serial, new.generation);
+        }
     }
 
     async fn leaf_of(&self, order: &str) -> Result<Option<CaCertificateRow>, CaError> {
@@ -216,6 +229,18 @@ impl Authority {
     #[must_use]
     pub fn public_url(&self) -> Option<String> {
         self.terms.load().public_url.clone()
+    }
+
+    /// How its certificates stand, as far as it was read or told.
+    #[must_use]
+    pub const fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// An OCSP answer lasts this long.
+    #[must_use]
+    pub fn ocsp_validity(&self) -> Duration {
+        self.terms.load().config.as_ref().map_or(config::ca::OCSP_VALIDITY, |config| config.ocsp_validity)
     }
 
     /// All issuing certificates, the oldest first; empty where the CA was left unfinished.

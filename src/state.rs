@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod ca;
+pub mod ca_index;
 pub mod certificate;
 mod collation;
 pub mod delivery;
@@ -15,6 +16,7 @@ pub mod job;
 mod lock;
 pub mod meta;
 pub mod obstacle;
+pub mod ocsp_responder;
 mod open;
 pub mod order;
 pub mod registration;

@@ -179,14 +179,16 @@ impl Index {
     }
 
     /// A certificate was written down: from now on it is good. What is revoked for good stays so.
-    pub fn issued(&self, serial: SerialKey, generation: u16) {
+    pub fn issued(&self, serial: SerialKey, generation: u32) {
+        let generation = narrow(generation);
         let told = self.tell(serial);
         self.change(serial, |known| known.unwrap_or(Entry { generation, status: Status::Good }));
         drop(told);
     }
 
     /// A certificate is revoked, or put on hold. The first final revocation counts.
-    pub fn revoked(&self, serial: SerialKey, generation: u16, at: Timestamp, reason: u8) {
+    pub fn revoked(&self, serial: SerialKey, generation: u32, at: Timestamp, reason: u8) {
+        let generation = narrow(generation);
         let told = self.tell(serial);
         let status = Status::from_columns(Some(at), Some(reason));
         self.change(serial, |known| match known {
@@ -256,6 +258,12 @@ impl Index {
     fn told(&self) -> MutexGuard<'_, Option<HashSet<SerialKey>>> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A generation's number in two octets: nobody rotates a CA so often that they do not hold it.
+#[must_use]
+pub fn narrow(generation: u32) -> u16 {
+    u16::try_from(generation).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tracing::error;
 
 use super::timekeeper::Timekeeper;
+use crate::ca::ocsp::Responders;
 use crate::state::State;
 use crate::worker::Worker;
 
@@ -18,6 +19,7 @@ const SWEEP: Duration = Duration::from_secs(6 * 3600);
 /// Runs until `stop` becomes true.
 pub(super) async fn run(
     worker: Worker,
+    responders: Responders,
     state: State,
     timekeeper: Timekeeper,
     mut stop: watch::Receiver<bool>,
@@ -27,6 +29,7 @@ pub(super) async fn run(
         () = accounts(&worker, &state) => {}
         () = timekeeper.run() => {}
         () = sweep(&worker) => {}
+        () = responders.run() => {}
         failure = state.lock_lost() => return Err(anyhow::Error::new(failure).context("the lock on the database is lost")),
         _ = stop.wait_for(|stopped| *stopped) => {}
     }

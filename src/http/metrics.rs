@@ -11,6 +11,7 @@ use super::openmetrics::{CONTENT_TYPE, Exposition, Kind};
 use super::process::Process;
 use super::status::ConfigStatus;
 use super::{App, Problem, peer};
+use crate::ca::ocsp::Said;
 use crate::state::{OrderState, StateError};
 
 /// Certificates with a curve of their own.
@@ -36,6 +37,7 @@ async fn exposition(app: &App) -> Result<String, StateError> {
     certificates(app, &mut exposition).await?;
     orders(app, &mut exposition).await?;
     deliveries(app, &mut exposition).await?;
+    ocsp(app, &mut exposition);
     process(app, &mut exposition);
     Ok(exposition.finish())
 }
@@ -86,6 +88,16 @@ async fn deliveries(app: &App, exposition: &mut Exposition) -> Result<(), StateE
         family.sample(&[("store", &store), ("state", if stored { "stored" } else { "due" })], count);
     }
     Ok(())
+}
+
+fn ocsp(app: &App, exposition: &mut Exposition) {
+    let help = "OCSP answers, by what they say of the first certificate that was asked about.";
+    let mut family = exposition.family("renewd_ocsp_responses", Kind::Counter, help);
+    for responder in app.responders.all() {
+        for said in Said::ALL {
+            family.sample(&[("ca", responder.name()), ("status", said.as_str())], responder.count(said));
+        }
+    }
 }
 
 fn process(app: &App, exposition: &mut Exposition) {

@@ -85,7 +85,8 @@ impl TestApp {
         let (reload, requests) = mpsc::channel(1);
         let registry = Registry::open(state.clone(), clock.clone(), &config);
         let config = Arc::new(ArcSwap::from_pointee(config));
-        let app = App { config, state, clock, registry, status, reload };
+        let responders = renewd::ca::ocsp::Responders::new(registry.clone(), clock.clone());
+        let app = App { config, state, clock, registry, responders, status, reload };
         let this = Self { app, requests: Some(requests), _folder: folder };
         this.authority().await;
         this

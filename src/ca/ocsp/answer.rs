@@ -136,7 +136,8 @@ impl Kept {
     #[must_use]
     pub fn new(der: &[u8], status: Status, this_update: Timestamp, next_update: Timestamp) -> Self {
         let etag = format!("\"{}\"", hex::encode(HashAlgorithm::Sha256.hash(der)));
-        let parts = [der, etag.as_bytes(), this_update.to_http_date().as_bytes(), next_update.to_http_date().as_bytes()];
+        let (modified, expires) = (this_update.to_http_date(), next_update.to_http_date());
+        let parts = [der, etag.as_bytes(), modified.as_bytes(), expires.as_bytes()];
         let mut rest = Bytes::from(parts.concat().into_boxed_slice());
         let [der, etag, last_modified, expires] = parts.map(|part| rest.split_to(part.len()));
         let header = |text: Bytes| HeaderValue::from_maybe_shared(text).expect("hex digits and dates are ASCII");
