@@ -16,12 +16,14 @@ pub mod ocsp;
 pub mod pointers;
 mod profile;
 mod registry;
+mod rotate;
 mod strength;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Mutex;
 
 pub use error::CaError;
 pub use generation::{Generation, IssuerHashes};
@@ -50,6 +52,8 @@ pub struct Authority {
     terms: ArcSwap<Terms>,
     generations: ArcSwap<Vec<Arc<Generation>>>,
     index: Index,
+    /// Held while a generation is made.
+    rotating: Mutex<()>,
 }
 
 /// What the config says of a CA.
@@ -106,12 +110,7 @@ impl Authority {
         Self::open_with(state, name, terms, now).await
     }
 
-    pub(crate) async fn open_with(
-        state: &State,
-        name: &str,
-        terms: Terms,
-        now: Timestamp,
-    ) -> Result<Self, CaError> {
+    pub(crate) async fn open_with(state: &State, name: &str, terms: Terms, now: Timestamp) -> Result<Self, CaError> {
         let reader = Reader { state, name };
         let root = reader.root().await?;
         let mut generations = reader.generations(root.as_ref()).await?;
@@ -128,6 +127,7 @@ impl Authority {
             terms: ArcSwap::from_pointee(terms),
             generations: ArcSwap::from_pointee(generations),
             index: Index::default(),
+            rotating: Mutex::default(),
         })
     }
 
@@ -151,10 +151,12 @@ impl Authority {
 
     /// Writes down what is going to be signed.
     async fn intend(&self, request: &LeafRequest, now: Timestamp) -> Result<CaCertificateRow, CaError> {
-        let (terms, issuing) = (self.terms.load_full(), self.newest()?);
+        let terms = self.terms.load_full();
         let config = terms.config.as_ref().ok_or(CaError::Retired)?;
+        let issuing = self.fresh(config, now).await?;
         let shard = issuing.take_shards(&self.state, &self.name, 1).await?[0];
-        let by = profile::Terms { ca: &self.name, config, public_url: terms.public_url.as_deref(), issuing: &issuing, now };
+        let by =
+            profile::Terms { ca: &self.name, config, public_url: terms.public_url.as_deref(), issuing: &issuing, now };
         let leaf = profile::leaf(request, shard, &by)?;
         let new = NewCaCertificate {
             ca: &self.name,
@@ -170,9 +172,11 @@ impl Authority {
             to_be_signed: &leaf.draft.to_be_signed,
         };
         self.state.add_ca_certificate(&new, now).await?;
-        self.tell_index(&new);
         crash::named("leaf_written");
-        self.reread(&request.order).await
+        // Somebody else may have written for this order: only what is on record is told of.
+        let row = self.reread(&request.order).await?;
+        self.tell_index(&row);
+        Ok(row)
     }
 
     /// Signs what was written down, unless that is done, and keeps the first signature.
@@ -191,9 +195,9 @@ impl Authority {
     }
 
     /// OCSP knows it from now on: nothing is signed that it would call unknown.
-    fn tell_index(&self, new: &NewCaCertificate<'_>) {
-        if let Some(serial) = SerialKey::from_hex(&new.serial) {
-            self.index.issued(serial, new.generation);
+    fn tell_index(&self, row: &CaCertificateRow) {
+        if let Some(serial) = SerialKey::from_hex(&row.serial) {
+            self.index.issued(serial, row.generation);
         }
     }
 

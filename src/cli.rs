@@ -2,6 +2,7 @@
 
 mod acting;
 mod arguments;
+mod ca;
 mod check;
 mod client;
 mod failure;
@@ -74,7 +75,8 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Outcome {
     let world = World::open(&path, config.is_some())?;
     match command {
         Command::Plan { days } => plan::plan(output, &world, days).await,
-        Command::Why { name } => looking::why(output, &world, &name).await,
+        Command::Why { name, refresh: true } => looking::refreshed(output, &world, &name).await,
+        Command::Why { name, refresh: false } => looking::why(output, &world, &name).await,
         Command::List => looking::list(output, &world).await,
         Command::Show { name } => looking::show(output, &world, &name).await,
         Command::Renew { name, force, wait } => acting::renew(output, &world, &name, force, wait).await,
@@ -86,6 +88,7 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Outcome {
         Command::Account { command: AccountCommand::RotateKey { name, no_wait } } => {
             acting::rotate_key(output, &world, &name, !no_wait).await
         }
+        Command::Ca { command } => ca::run(output, &world, &command).await,
         Command::Run(_) | Command::Completions { .. } | Command::Man { .. } | Command::Check | Command::Reload => {
             Ok(ExitCode::SUCCESS)
         }

@@ -85,6 +85,7 @@ pub fn public_router(app: App) -> Router {
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
+        .route("/health/renewals", get(health::renewals))
         .route("/{name}/tls", get(download::download))
         .route("/ca/{file}", get(authority::newest))
         .route("/ca/{ca}/{file}", get(authority::generation))
@@ -96,5 +97,5 @@ pub fn public_router(app: App) -> Router {
 
 /// Everything that whoever may open the local socket may do.
 pub fn local_router(app: App) -> Router {
-    limits::bounded(local::router()).with_state(app)
+    limits::bounded(local::router().merge(authority::local())).with_state(app)
 }

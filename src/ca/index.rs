@@ -370,7 +370,10 @@ mod tests {
         assert!(!index.read(key(2), GOOD));
         assert!(index.read(key(3), held));
         index.end_reading();
-        assert_eq!((status(&index, 1), status(&index, 2)), (Some(Status::Good), Some(Status::Revoked { at: at(2), reason: ON_HOLD })));
+        assert_eq!(
+            (status(&index, 1), status(&index, 2)),
+            (Some(Status::Good), Some(Status::Revoked { at: at(2), reason: ON_HOLD }))
+        );
         index.begin_reading();
         assert!(index.read(key(3), GOOD), "a hold that somebody else released");
         assert!(!index.read(key(3), GOOD));

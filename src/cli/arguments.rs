@@ -6,6 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::ca::CaCommand;
 use crate::issuer::RevocationReason;
 use crate::logging::{self, Level};
 
@@ -98,10 +99,14 @@ Examples:
     /// Errors are told in the CA's own words.
     #[command(after_help = "\
 Example:
-  renewd why example.com")]
+  renewd why example.com
+  renewd why example.com --refresh")]
     Why {
         /// The certificate's name in the config
         name: String,
+        /// Have the CA asked now when it suggests to renew (RFC 9773); needs the daemon
+        #[arg(long)]
+        refresh: bool,
     },
 
     /// List all certificates and how they stand
@@ -171,6 +176,17 @@ Examples:
         /// What to do
         #[command(subcommand)]
         command: AccountCommand,
+    },
+
+    /// Show, export or rotate a private CA
+    #[command(after_help = "\
+Examples:
+  renewd ca show internal
+  renewd ca rotate internal")]
+    Ca {
+        /// What to do
+        #[command(subcommand)]
+        command: CaCommand,
     },
 
     /// Print shell completions

@@ -15,8 +15,8 @@ use futures_util::FutureExt as _;
 use http::Request;
 use tower::Service;
 
-use super::ocsp;
 use super::limits;
+use super::ocsp;
 use crate::ca::ocsp::Responders;
 
 /// Makes a `Front` for each connection.

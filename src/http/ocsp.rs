@@ -10,8 +10,8 @@ use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::alphabet::STANDARD as ALPHABET;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
@@ -243,10 +243,12 @@ fn is_known(request: &HeaderMap, kept: &Kept) -> bool {
     if !request.contains_key(header::IF_NONE_MATCH) {
         return request.get(header::IF_MODIFIED_SINCE).is_some_and(|since| *since == kept.last_modified);
     }
-    let listed = request.get_all(header::IF_NONE_MATCH).iter().flat_map(|value| value.as_bytes().split(|it| *it == b','));
-    listed.map(<[u8]>::trim_ascii).map(|tag| tag.strip_prefix(b"W/").unwrap_or(tag)).any(|tag| {
-        tag == b"*" || tag == kept.etag.as_bytes()
-    })
+    let listed =
+        request.get_all(header::IF_NONE_MATCH).iter().flat_map(|value| value.as_bytes().split(|it| *it == b','));
+    listed
+        .map(<[u8]>::trim_ascii)
+        .map(|tag| tag.strip_prefix(b"W/").unwrap_or(tag))
+        .any(|tag| tag == b"*" || tag == kept.etag.as_bytes())
 }
 
 #[cfg(test)]

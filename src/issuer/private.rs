@@ -114,10 +114,7 @@ impl Issuer for Private {
 
 impl fmt::Debug for Private {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Private")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Private").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -187,6 +184,7 @@ mod tests {
             key: KeyType::EcdsaP256,
             profile: None,
             renew: RenewPolicy::default(),
+            chain: None,
             attempts_left: 5,
             alias: BTreeMap::new(),
             deploy: Vec::new(),
@@ -205,7 +203,7 @@ mod tests {
             profile: None,
             replaces: None,
         };
-        state.add_order(&new, Clock::system().now()).await.unwrap();
+        state.add_order(&new, &[], Clock::system().now()).await.unwrap();
     }
 
     async fn open_order(state: &State) -> OrderRow {

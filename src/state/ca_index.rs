@@ -83,9 +83,8 @@ impl State {
     pub async fn ca_index_since(&self, ca: &str, since: Timestamp) -> Result<Vec<CaIndexRow>> {
         let mut all = Vec::new();
         for column in ["created_at", "revoked_at", "released_at"] {
-            let statement = format!(
-                "SELECT string_agg({LINE}, ';') AS lines FROM ca_certificate WHERE ca = $1 AND {column} >= $2"
-            );
+            let statement =
+                format!("SELECT string_agg({LINE}, ';') AS lines FROM ca_certificate WHERE ca = $1 AND {column} >= $2");
             let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(ca).bind(since.millis());
             all.extend(rows(&query.fetch_one(self.reader()).await?)?);
         }

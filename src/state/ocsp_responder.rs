@@ -74,11 +74,8 @@ impl OcspResponderRow {
 }
 
 fn der(row: &AnyRow, serial: &str, column: &str) -> Result<Option<Vec<u8>>> {
-    let damaged = |_| StateError::Damaged {
-        table: "ocsp_responder",
-        row: serial.to_owned(),
-        what: "it is no base64".to_owned(),
-    };
+    let damaged =
+        |_| StateError::Damaged { table: "ocsp_responder", row: serial.to_owned(), what: "it is no base64".to_owned() };
     optional_text(row, column)?.map(|text| BASE64.decode(text).map_err(damaged)).transpose()
 }
 
@@ -159,12 +156,7 @@ impl State {
              WHERE ca = $1 AND serial = $2 AND certificate IS NULL",
             "UPDATE ocsp_responder SET certificate = $3 WHERE ca = $1 AND serial = $2 AND certificate IS NULL",
         ] {
-            sqlx::query(statement)
-                .bind(ca)
-                .bind(serial)
-                .bind(BASE64.encode(certificate))
-                .execute(&mut *write)
-                .await?;
+            sqlx::query(statement).bind(ca).bind(serial).bind(BASE64.encode(certificate)).execute(&mut *write).await?;
         }
         write.commit().await?;
         Ok(())

@@ -134,7 +134,7 @@ impl TestApp {
             profile: None,
             replaces: None,
         };
-        let order = state.add_order(&new, now).await.unwrap();
+        let order = state.add_order(&new, &[], now).await.unwrap().id().unwrap();
         let request = LeafRequest::server(&order, vec![identifier(name).into()], key.spki_der());
         let chain = self.authority().await.issue(&request, now).await.unwrap();
         let order = state.open_order(name).await.unwrap().unwrap();
@@ -183,7 +183,7 @@ impl TestApp {
             keys.push(version.key(state).unwrap());
         }
         for generation in [0, 1] {
-            keys.push(state.ca("internal", generation).await.unwrap().unwrap().key(state).unwrap());
+            keys.push(state.ca("internal", generation).await.unwrap().unwrap().key(state).unwrap().unwrap());
         }
         // The secret scalar of a P-256 key in PKCS #8 begins at octet 36.
         let pieces = keys.iter().flat_map(|key| {

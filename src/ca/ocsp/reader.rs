@@ -112,7 +112,8 @@ mod tests {
 
     #[test]
     fn lengths_that_could_be_shorter_are_refused() {
-        for input in [&[0x30, 0x81, 0x01, 0][..], &[0x30, 0x82, 0, 0x80], &[0x30, 0x80, 0, 0], &[0x30, 0x84, 0, 0, 0, 0]]
+        for input in
+            [&[0x30, 0x81, 0x01, 0][..], &[0x30, 0x82, 0, 0x80], &[0x30, 0x80, 0, 0], &[0x30, 0x84, 0, 0, 0, 0]]
         {
             assert_eq!(Reader::new(input).content(SEQUENCE), Err(NotDer), "{input:?}");
         }

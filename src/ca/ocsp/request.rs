@@ -90,7 +90,15 @@ impl<'a> Request<'a> {
         fields.finish()?;
         let nonce = extensions.map(request_extensions).transpose()?.flatten();
         let signature = signature.map(well_formed_signature).transpose()?;
-        Ok(Self { first, others, nonce, version_said, requestor, extensions: extensions.map(|it| it.rest()), signature })
+        Ok(Self {
+            first,
+            others,
+            nonce,
+            version_said,
+            requestor,
+            extensions: extensions.map(|it| it.rest()),
+            signature,
+        })
     }
 
     /// Everything that is asked about, in its order.

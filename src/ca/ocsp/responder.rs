@@ -184,8 +184,11 @@ impl Responder {
             return self.plain(desk, &request.first.id, now, looked);
         }
         let statuses = self.statuses(desk, request, looked)?;
-        let singles: Vec<_> =
-            request.asked().zip(&statuses).map(|(asked, status)| Single { id: asked.id.der, status: *status }).collect();
+        let singles: Vec<_> = request
+            .asked()
+            .zip(&statuses)
+            .map(|(asked, status)| Single { id: asked.id.der, status: *status })
+            .collect();
         let answer = self.sign(desk, &singles, request.nonce, now)?;
         Ok(answer.fresh(statuses[0]))
     }
@@ -215,7 +218,12 @@ impl Responder {
                 return None;
             }
             let found = self.find(desk, &asked.id, looked);
-            found.unwrap_or_else(|serial| { missing.push(serial); None }).map(|(_, status)| status)
+            found
+                .unwrap_or_else(|serial| {
+                    missing.push(serial);
+                    None
+                })
+                .map(|(_, status)| status)
         };
         let statuses = request.asked().map(&mut status).collect();
         if missing.is_empty() { Ok(statuses) } else { Err(Need::Look(missing)) }
@@ -260,7 +268,11 @@ impl Responder {
         let der = match signer.sign(&to_be_signed) {
             Ok((signature, algorithm)) => Some(successful(&to_be_signed, algorithm, &signature, &signer.certificate)),
             Err(failure) => {
-                tracing::error!(ca = self.name(), "an OCSP answer was not signed: {}", providers::error::chain(&failure));
+                tracing::error!(
+                    ca = self.name(),
+                    "an OCSP answer was not signed: {}",
+                    providers::error::chain(&failure)
+                );
                 None
             }
         };
@@ -272,7 +284,8 @@ impl Responder {
         let generations = self.authority.generations();
         self.desks.rcu(|desks| {
             let there = |generation: &Generation| desks.iter().find(|desk| desk.generation.number == generation.number);
-            let desk = |generation: &Arc<Generation>| there(generation).cloned().unwrap_or_else(|| Desk::new(generation));
+            let desk =
+                |generation: &Arc<Generation>| there(generation).cloned().unwrap_or_else(|| Desk::new(generation));
             generations.iter().map(desk).collect::<Vec<_>>()
         });
     }
@@ -290,8 +303,7 @@ impl Responder {
         if desk.is_blocked(now) {
             return Err(ErrorStatus::TryLater);
         }
-        let maker =
-            Maker { state: &self.state, authority: &self.authority, generation: &desk.generation, now };
+        let maker = Maker { state: &self.state, authority: &self.authority, generation: &desk.generation, now };
         match maker.fresh().await {
             Ok(signer) => desk.signer.store(Some(Arc::new(signer))),
             Err(failure) => self.make_do(desk, &maker, &failure, now).await?,

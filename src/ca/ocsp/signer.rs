@@ -126,7 +126,8 @@ impl Maker<'_> {
         if let (None, Some(to_be_signed)) = (&row.certificate, row.to_be_signed.take()) {
             let by = self.generation.signer();
             let algorithm = by.algorithm_identifier_der();
-            let signed = certificate::assemble(&to_be_signed, algorithm, &signed_aside(by, to_be_signed.clone()).await?);
+            let signed =
+                certificate::assemble(&to_be_signed, algorithm, &signed_aside(by, to_be_signed.clone()).await?);
             self.state.ocsp_responder_signed(&row.ca, &row.serial, &signed).await?;
             row = self.newest().await?.ok_or_else(|| self.damaged("a responder that was signed is not there"))?;
         }

@@ -28,11 +28,8 @@ fn nonce(octets: &[u8]) -> Vec<u8> {
 }
 
 fn request(asked: &[Vec<u8>], extensions: &[Vec<u8>]) -> Vec<u8> {
-    let extensions = if extensions.is_empty() {
-        Vec::new()
-    } else {
-        value(context(2), &[&value(SEQ, &[&extensions.concat()])])
-    };
+    let extensions =
+        if extensions.is_empty() { Vec::new() } else { value(context(2), &[&value(SEQ, &[&extensions.concat()])]) };
     value(SEQ, &[&value(SEQ, &[&value(SEQ, &[&asked.concat()]), &extensions])])
 }
 
