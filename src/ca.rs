@@ -9,9 +9,11 @@ pub mod crl;
 mod error;
 mod extension;
 mod generation;
+pub mod index;
 pub mod key;
 mod make;
 pub mod name;
+pub mod ocsp;
 pub mod pointers;
 mod profile;
 mod registry;
@@ -41,6 +43,7 @@ use crate::state::State;
 use crate::state::ca::{CaCertificateRow, NewCaCertificate};
 
 use generation::Reader;
+use index::{Index, SerialKey};
 use make::{FIRST, Maker};
 
 /// A private CA: all its generations, the newest of which issues.
@@ -50,6 +53,7 @@ pub struct Authority {
     name: String,
     terms: ArcSwap<Terms>,
     generations: ArcSwap<Vec<Arc<Generation>>>,
+    index: Index,
     /// Held while a generation is made.
     rotating: Mutex<()>,
 }
@@ -126,6 +130,7 @@ impl Authority {
             name: name.to_owned(),
             terms: ArcSwap::from_pointee(terms),
             generations: ArcSwap::from_pointee(generations),
+            index: Index::default(),
             rotating: Mutex::default(),
         })
     }
@@ -172,7 +177,10 @@ impl Authority {
         };
         self.state.add_ca_certificate(&new, now).await?;
         crash::named("leaf_written");
-        self.reread(&request.order).await
+        // Somebody else may have written for this order: only what is on record is told of.
+        let row = self.reread(&request.order).await?;
+        self.tell_index(&row);
+        Ok(row)
     }
 
     /// Signs what was written down, unless that is done, and keeps the first signature.
@@ -188,6 +196,13 @@ impl Authority {
         }
         let certificate = row.certificate.ok_or_else(|| self.damaged("a leaf without anything to sign"))?;
         Ok(Chain::from_ders([vec![certificate], issuing.chain()].concat())?)
+    }
+
+    /// OCSP knows it from now on: nothing is signed that it would call unknown.
+    fn tell_index(&self, row: &CaCertificateRow) {
+        if let Some(serial) = SerialKey::from_hex(&row.serial) {
+            self.index.issued(serial, row.generation);
+        }
     }
 
     async fn leaf_of(&self, order: &str) -> Result<Option<CaCertificateRow>, CaError> {
@@ -222,6 +237,18 @@ impl Authority {
     #[must_use]
     pub fn public_url(&self) -> Option<String> {
         self.terms.load().public_url.clone()
+    }
+
+    /// How its certificates stand, as far as it was read or told.
+    #[must_use]
+    pub const fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// An OCSP answer lasts this long.
+    #[must_use]
+    pub fn ocsp_validity(&self) -> Duration {
+        self.terms.load().config.as_ref().map_or(config::ca::OCSP_VALIDITY, |config| config.ocsp_validity)
     }
 
     /// All issuing certificates, the oldest first; empty where the CA was left unfinished.

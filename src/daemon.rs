@@ -24,6 +24,7 @@ use tokio::task::JoinSet;
 use tracing::{error, info};
 
 use crate::ca::Registry;
+use crate::ca::ocsp::Responders;
 use crate::clock::Clock;
 use crate::config::{self, Loaded};
 use crate::http::{App, DoctorRequest, Listeners, ReloadRequest, Status, serve_socket};
@@ -98,6 +99,7 @@ impl Daemon {
             state: state.clone(),
             clock: clock.clone(),
             status: Arc::clone(&status),
+            responders: Responders::new(registry.clone(), clock.clone()),
             registry,
             sinks: Arc::new(ArcSwap::from_pointee(Sinks::of(&config.notify))),
             reload,

@@ -5,12 +5,14 @@
 mod authority;
 mod conditional;
 mod download;
+mod front;
 mod health;
 mod limits;
 pub mod listen;
 mod local;
 mod metrics;
 mod notifications;
+mod ocsp;
 mod openmetrics;
 mod peer;
 mod pkcs7;
@@ -33,6 +35,7 @@ pub use socket::{SocketError, serve_socket};
 pub use status::Status;
 
 use crate::ca::Registry;
+use crate::ca::ocsp::Responders;
 use crate::clock::Clock;
 use crate::config::{Config, Note, Report};
 use crate::notify::Sinks;
@@ -50,6 +53,8 @@ pub struct App {
     pub clock: Clock,
     /// Our own CAs.
     pub registry: Registry,
+    /// What answers OCSP for them.
+    pub responders: Responders,
     /// How the daemon itself stands.
     pub status: Arc<Status>,
     /// Where people are told, swapped by a reload.

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod ca;
 pub mod ca_revocation;
+pub mod ca_index;
 pub mod certificate;
 mod collation;
 pub mod crl;
@@ -17,6 +18,7 @@ pub mod job;
 mod lock;
 pub mod meta;
 pub mod obstacle;
+pub mod ocsp_responder;
 mod open;
 pub mod order;
 pub mod outbox;

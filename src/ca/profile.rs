@@ -148,6 +148,35 @@ pub(super) fn leaf(request: &LeafRequest, shard: u32, terms: &Terms<'_>) -> Resu
     Ok(LeafDraft { draft, common_name: subject.common_name.unwrap_or_default() })
 }
 
+/// A delegated OCSP responder of a generation (RFC 6960, section 4.2.2.2), whom nobody need ask about itself.
+pub(super) fn responder(
+    common_name: &str,
+    spki_der: &[u8],
+    issuing: &Generation,
+    lifetime: Duration,
+    now: Timestamp,
+) -> Result<Draft, CaError> {
+    const ID_KP_OCSP_SIGNING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 9];
+    let (not_before, not_after) = within((issuing.not_before, issuing.not_after), lifetime, now)?;
+    let extensions = [
+        Extension::authority_key(&issuing.key_identifier),
+        Extension::key_usage(&[DIGITAL_SIGNATURE]),
+        Extension::extended_key_usage([ID_KP_OCSP_SIGNING]),
+        Extension::subject_key(&key_identifier_of(spki_der)?),
+        Extension::end_entity(),
+        Extension::ocsp_no_check(),
+    ];
+    draft(Parts {
+        signer: issuing.signer(),
+        issuer: &issuing.subject,
+        subject: &LeafSubject::named(common_name).to_der()?,
+        spki_der,
+        extensions: &extensions,
+        not_before,
+        not_after,
+    })
+}
+
 fn leaf_extensions(
     request: &LeafRequest,
     profile: &LeafProfile,

@@ -83,6 +83,12 @@ impl Registry {
         Ok(Some(opened))
     }
 
+    /// The CA of that name, where it was asked for before.
+    #[must_use]
+    pub fn opened(&self, name: &str) -> Option<Arc<Authority>> {
+        self.0.open.load().get(name).cloned()
+    }
+
     /// Every CA, in the config or on record, by name.
     ///
     /// # Errors

@@ -36,6 +36,8 @@ pub struct Ca {
     pub crl_validity: Duration,
     /// A CRL is made anew after this long, whether something was revoked or not; at most half of its validity.
     pub crl_refresh: Duration,
+    /// An OCSP answer lasts this long.
+    pub ocsp_validity: Duration,
     /// Leaves' profiles by name: the built-in ones, changed and added to.
     pub profiles: BTreeMap<String, LeafProfile>,
 }
@@ -68,6 +70,13 @@ const ISSUING_LIFETIME: Duration = Duration::from_secs(10 * 365 * DAY);
 /// Of leaves, unless said: 90 days.
 const LEAF_LIFETIME: Duration = Duration::from_secs(90 * DAY);
 
+/// OCSP answers last this long, unless said: 12 hours.
+pub const OCSP_VALIDITY: Duration = Duration::from_secs(12 * 3600);
+
+/// Shorter ones would expire on their way, longer ones outlive half of a responder's certificate.
+const OCSP_VALIDITY_BOUNDS: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(600)..=Duration::from_secs(7 * DAY);
+
 /// Leaves that share a CRL, unless said.
 const CRL_SHARD_SIZE: u32 = 10_000;
 
@@ -91,6 +100,7 @@ impl Ca {
         let leaf = read_lifetime(&mut section, "leaf_lifetime", LEAF_LIFETIME, Some(("issuing_lifetime", issuing)));
         let path_length = section.number("path_length", 1..=16).and_then(|length| u8::try_from(length).ok());
         let constraints = section.section("name_constraints").map(NameConstraints::read).unwrap_or_default();
+        let ocsp_validity = read_ocsp_validity(&mut section);
         let shard = section.number("crl_shard_size", 1..=10_000_000).unwrap_or(CRL_SHARD_SIZE);
         let (crl_validity, crl_refresh) = crl::read(&mut section);
         let profiles = profile::read_all(section.section("profile"), issuing);
@@ -105,6 +115,7 @@ impl Ca {
             crl_shard_size: shard,
             crl_validity,
             crl_refresh,
+            ocsp_validity,
             profiles,
             ..Self::new(subject?)
         })
@@ -124,9 +135,20 @@ impl Ca {
             crl_shard_size: CRL_SHARD_SIZE,
             crl_validity: crl::VALIDITY,
             crl_refresh: crl::REFRESH,
+            ocsp_validity: OCSP_VALIDITY,
             profiles: profile::built_in(),
         }
     }
+}
+
+/// Reads how long OCSP answers last.
+fn read_ocsp_validity(section: &mut Section<'_>) -> Duration {
+    let Some(value) = section.value("ocsp_validity") else { return OCSP_VALIDITY };
+    let Some(validity) = value.duration() else { return OCSP_VALIDITY };
+    if !OCSP_VALIDITY_BOUNDS.contains(&validity) {
+        value.refuse("must be between 10 minutes and 7 days", "write for instance `ocsp_validity = \"12h\"`");
+    }
+    validity
 }
 
 /// Reads a lifetime, which must not be longer than that of the certificate above.

@@ -31,6 +31,7 @@ pub(super) async fn run(
         () = sweep(&worker) => {}
         () = lookout::run(&app) => {}
         failure = app.state.lock_lost() => return Err(anyhow::Error::new(failure).context("the lock on the database is lost")),
+        () = app.responders.run() => {}
         _ = stop.wait_for(|stopped| *stopped) => {}
     }
     Ok(())

@@ -11,6 +11,7 @@ use super::openmetrics::{CONTENT_TYPE, Exposition, Kind};
 use super::process::Process;
 use super::status::ConfigStatus;
 use super::{App, Problem, peer};
+use crate::ca::ocsp::Said;
 use crate::state::{OrderState, StateError};
 
 /// Certificates with a curve of their own.
@@ -38,6 +39,7 @@ async fn exposition(app: &App) -> Result<String, StateError> {
     orders(app, &mut exposition).await?;
     deliveries(app, &mut exposition).await?;
     notifications(app, &mut exposition).await?;
+    ocsp(app, &mut exposition);
     process(app, &mut exposition);
     Ok(exposition.finish())
 }
@@ -120,6 +122,16 @@ async fn notifications(app: &App, exposition: &mut Exposition) -> Result<(), Sta
         due.sample(&[("sink", &sink.name)], sink.due);
     }
     Ok(())
+}
+
+fn ocsp(app: &App, exposition: &mut Exposition) {
+    let help = "OCSP answers, by what they say of the first certificate that was asked about.";
+    let mut family = exposition.family("renewd_ocsp_responses", Kind::Counter, help);
+    for responder in app.responders.all() {
+        for said in Said::ALL {
+            family.sample(&[("ca", responder.name()), ("status", said.as_str())], responder.count(said));
+        }
+    }
 }
 
 fn process(app: &App, exposition: &mut Exposition) {

@@ -86,7 +86,8 @@ impl TestApp {
         let registry = Registry::open(state.clone(), clock.clone(), &config);
         let config = Arc::new(ArcSwap::from_pointee(config));
         let (sinks, doctor) = (Arc::default(), mpsc::channel(1).0);
-        let app = App { config, state, clock, registry, status, sinks, reload, doctor };
+        let app = App { config, state, clock, registry, responders, status, sinks, reload, doctor };
+        let responders = renewd::ca::ocsp::Responders::new(registry.clone(), clock.clone());
         let this = Self { app, requests: Some(requests), _folder: folder };
         this.authority().await;
         this
