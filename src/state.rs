@@ -6,6 +6,7 @@
 pub mod account;
 pub mod ca;
 pub mod certificate;
+pub mod client;
 mod collation;
 pub mod delivery;
 pub mod deployment;
