@@ -3,6 +3,7 @@
 //! Intent before effect: keys, serials and the octets to be signed are in the database before a signature is made, so
 //! that whatever leaves a CA is on record, and a crash anywhere leads to the same certificates.
 
+pub mod client;
 mod error;
 mod generation;
 mod profile;

@@ -10,7 +10,7 @@ use super::ClientRow;
 use crate::clock::Timestamp;
 use crate::secret::Column;
 use crate::state::certificate::words;
-use crate::state::row::{count, optional_text, optional_time, parsed, text, time};
+use crate::state::row::{count, optional_integer, optional_text, optional_time, parsed, text, time};
 use crate::state::{Result, State, Write};
 
 words! {
@@ -53,7 +53,17 @@ pub struct ClientCertificateRow {
     pub requested_by: String,
     /// When.
     pub created_at: Timestamp,
+    /// Since when it is revoked or on hold, as the CA has it.
+    pub revoked_at: Option<Timestamp>,
+    /// Why: RFC 5280's number; 6 is a hold.
+    pub revocation_reason: Option<u8>,
 }
+
+/// Certificates with what the CA says of each.
+const WITH_STATUS: &str = "SELECT client_certificate.*, ca_certificate.revoked_at, ca_certificate.revocation_reason \
+                           FROM client_certificate LEFT JOIN ca_certificate \
+                           ON ca_certificate.ca = client_certificate.ca \
+                           AND ca_certificate.order_id = client_certificate.id";
 
 /// What a certificate is to be made from.
 #[derive(Clone, Copy)]
@@ -116,6 +126,8 @@ impl ClientCertificateRow {
             owed: owed.map(|_| parsed(row, "client_certificate", "owed", ClientOwed::parse)).transpose()?,
             requested_by: text(row, "requested_by")?,
             created_at: time(row, "created_at")?,
+            revoked_at: optional_time(row, "revoked_at")?,
+            revocation_reason: optional_integer(row, "revocation_reason")?.and_then(|code| u8::try_from(code).ok()),
         })
     }
 
@@ -154,10 +166,8 @@ impl State {
     ) -> Result<String> {
         let mut write = self.begin().await?;
         lock(&mut write, &client.id).await?;
-        let newest = sqlx::query("SELECT * FROM client_certificate WHERE client = $1 ORDER BY number DESC LIMIT 1")
-            .bind(&client.id)
-            .fetch_optional(&mut *write)
-            .await?;
+        let newest = format!("{WITH_STATUS} WHERE client = $1 ORDER BY number DESC LIMIT 1");
+        let newest = sqlx::query(sqlx::AssertSqlSafe(newest)).bind(&client.id).fetch_optional(&mut *write).await?;
         let newest = newest.as_ref().map(ClientCertificateRow::read).transpose()?;
         let id = match newest {
             Some(open) if open.serial.is_none() => open.id,
@@ -263,8 +273,8 @@ impl State {
     /// # Errors
     /// Where the database fails.
     pub async fn client_certificate(&self, id: &str) -> Result<Option<ClientCertificateRow>> {
-        let query = sqlx::query("SELECT * FROM client_certificate WHERE id = $1").bind(id);
-        let found = query.fetch_optional(self.reader()).await?;
+        let statement = format!("{WITH_STATUS} WHERE client_certificate.id = $1");
+        let found = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(id).fetch_optional(self.reader()).await?;
         found.as_ref().map(ClientCertificateRow::read).transpose()
     }
 
@@ -273,10 +283,8 @@ impl State {
     /// # Errors
     /// Where the database fails.
     pub async fn client_certificates(&self, client: &str) -> Result<Vec<ClientCertificateRow>> {
-        let rows = sqlx::query("SELECT * FROM client_certificate WHERE client = $1 ORDER BY number DESC")
-            .bind(client)
-            .fetch_all(self.reader())
-            .await?;
+        let statement = format!("{WITH_STATUS} WHERE client = $1 ORDER BY number DESC");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(client).fetch_all(self.reader()).await?;
         rows.iter().map(ClientCertificateRow::read).collect()
     }
 
@@ -290,15 +298,16 @@ impl State {
         before: Timestamp,
         limit: u32,
     ) -> Result<Vec<ClientCertificateRow>> {
-        let rows = sqlx::query(
-            "SELECT * FROM client_certificate WHERE owed IS NOT NULL AND id > $1 AND created_at <= $2 \
-             ORDER BY id LIMIT $3",
-        )
-        .bind(after)
-        .bind(before.millis())
-        .bind(i64::from(limit))
-        .fetch_all(self.reader())
-        .await?;
+        let statement = format!(
+            "{WITH_STATUS} WHERE owed IS NOT NULL AND client_certificate.id > $1 \
+             AND client_certificate.created_at <= $2 ORDER BY client_certificate.id LIMIT $3"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
+            .bind(after)
+            .bind(before.millis())
+            .bind(i64::from(limit))
+            .fetch_all(self.reader())
+            .await?;
         rows.iter().map(ClientCertificateRow::read).collect()
     }
 }
