@@ -5,6 +5,7 @@
 pub mod account;
 pub mod certificate;
 pub mod changes;
+pub mod client;
 mod facts;
 pub mod job;
 pub mod plan;
@@ -13,6 +14,7 @@ pub mod why;
 pub use account::{AccountView, account};
 pub use certificate::{CertificateList, CertificateView, list, show};
 pub use changes::{Change, changes};
+pub use client::{ClientList, ClientStatistics, ClientView, client, client_statistics, clients};
 pub use job::{JobView, job};
 pub use plan::{Plan, Planned, plan};
 pub use why::{Why, why};

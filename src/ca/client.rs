@@ -4,6 +4,7 @@
 //! the CA signs anything. Each certificate has an id of its own, which is its order at the CA: whoever takes an unfinished
 //! one up again ([`Clients::finish`], a repeated request) gets the same certificate.
 
+pub mod batch;
 mod certifier;
 mod download;
 mod error;
