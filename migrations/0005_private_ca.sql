@@ -10,8 +10,15 @@ CREATE INDEX ca_certificate_revoked ON ca_certificate (ca, generation, shard) WH
 CREATE INDEX ca_certificate_released ON ca_certificate (ca, generation, shard) WHERE released_at IS NOT NULL;
 CREATE INDEX ca_certificate_ends ON ca_certificate (ca, generation, not_after);
 
--- A key in a PKCS#11 token has a URI (RFC 7512) in place of its sealed octets.
-ALTER TABLE ca ADD COLUMN key_uri TEXT;
+-- A key in a PKCS#11 token has a URI (RFC 7512) in place of its sealed octets; both are empty for a key that is not here.
+ALTER TABLE ca ADD COLUMN key_uri    TEXT;
+-- JSON of base64: the certificates above an issuing one, the root last. Null: the root of generation 0 alone.
+ALTER TABLE ca ADD COLUMN above      TEXT;
+-- So many leaves of the generation share a CRL; fixed with the generation.
+ALTER TABLE ca ADD COLUMN shard_size BIGINT NOT NULL DEFAULT 10000;
+-- So many places in the generation's CRLs were given out; it only rises.
+ALTER TABLE ca ADD COLUMN leaves     BIGINT NOT NULL DEFAULT 0;
+
 
 -- Lists of one CA's generation that were published. A number is written before the list that bears it.
 CREATE TABLE crl (

@@ -18,7 +18,7 @@ CREATE TABLE client (
     names               TEXT   NOT NULL,              -- JSON: further subject alternative names
     sought              TEXT   NOT NULL,              -- what a search looks at, in lower case
     key_type            TEXT   NOT NULL,
-    lifetime            BIGINT NOT NULL,              -- of each certificate
+    lifetime            BIGINT,                       -- of each certificate; NULL: as the profile says
     auto_renew          BIGINT NOT NULL,
     standing            TEXT   NOT NULL,              -- pending, active, on-hold, revoked: of the current certificate
     certificate_id      TEXT,                         -- the current certificate

@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info};
 
+use crate::ca::Registry;
 use crate::clock::Clock;
 use crate::config::{self, Loaded};
 use crate::http::{App, Listeners, ReloadRequest, Status, serve_socket};
@@ -80,7 +81,8 @@ impl Daemon {
         };
         timekeeper.look().await?;
         reconcile::reconcile(&config, &state, clock.now()).await?;
-        let parts = Arc::new(ArcSwap::new(parts::build(&config, &state, &clock, None)));
+        let registry = Registry::open(state.clone(), clock.clone(), &config);
+        let parts = Arc::new(ArcSwap::new(parts::build(&config, &registry, &clock, None)));
         parts.load().prepare().await;
         let worker = Worker::new(state.clone(), clock.clone(), Arc::clone(&parts), trusted);
         let (reload, requests) = mpsc::channel(16);
@@ -89,6 +91,7 @@ impl Daemon {
             state: state.clone(),
             clock: clock.clone(),
             status: Arc::clone(&status),
+            registry,
             reload,
         };
         let mut files = Files::new();

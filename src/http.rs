@@ -31,6 +31,7 @@ pub use problem::Problem;
 pub use socket::{SocketError, serve_socket};
 pub use status::Status;
 
+use crate::ca::Registry;
 use crate::clock::Clock;
 use crate::config::{Config, Note, Report};
 use crate::state::State;
@@ -44,6 +45,8 @@ pub struct App {
     pub state: State,
     /// What the time is.
     pub clock: Clock,
+    /// Our own CAs.
+    pub registry: Registry,
     /// How the daemon itself stands.
     pub status: Arc<Status>,
     /// Who reloads the config when asked.

@@ -5,41 +5,50 @@
 //! one up again ([`Clients::finish`], a repeated request) gets the same certificate.
 
 pub mod batch;
-mod certifier;
+mod csr;
 mod download;
 mod error;
 mod finish;
 mod issue;
+mod leaf;
 mod renew;
 mod request;
-mod revoke;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use certifier::{Certifier, ClientLeaf, LeafKey, StatusChange};
+use tokio::sync::Mutex;
+use zeroize::Zeroizing;
+
 pub use download::{Download, Part};
 pub use error::ClientError;
 pub use issue::Given;
 pub use renew::Renewal;
 pub use request::{ClientRequest, Fault, Wanted};
 
+use super::Registry;
 use crate::locks::Locks;
+use crate::pki::key::KeyType;
 use crate::state::State;
 use crate::state::client::ClientRow;
 
 /// Where client certificates are made, renewed and revoked. Cloning shares it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Clients {
     state: State,
-    certifier: Arc<dyn Certifier>,
+    registry: Registry,
     locks: Arc<Locks>,
+    samples: Samples,
 }
 
+/// Keys in PKCS#8 that are used for nothing but trying out.
+type Samples = Arc<Mutex<HashMap<KeyType, Arc<Zeroizing<Vec<u8>>>>>>;
+
 impl Clients {
-    /// Over this state, with the CAs that `certifier` knows.
+    /// With these CAs, over their state.
     #[must_use]
-    pub fn new(state: State, certifier: Arc<dyn Certifier>) -> Self {
-        Self { state, certifier, locks: Arc::default() }
+    pub fn new(registry: Registry) -> Self {
+        Self { state: registry.state().clone(), registry, locks: Arc::default(), samples: Arc::default() }
     }
 
     /// The one identity that a word means: its id, its identifier, its common name, or a serial. `tenant` bounds it to one
@@ -58,6 +67,12 @@ impl Clients {
                 Err(ClientError::Ambiguous { word: word.chars().take(200).collect(), ids })
             }
         }
+    }
+}
+
+impl std::fmt::Debug for Clients {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Clients").finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,7 @@
 //! What can go wrong with a private CA.
 
+use std::time::Duration;
+
 use crate::clock::Timestamp;
 use crate::pki::chain::ChainError;
 use crate::pki::key::KeyError;
@@ -19,9 +21,9 @@ pub enum CaError {
     /// No serial could be made.
     #[error("no serial number could be made")]
     Serial(#[from] SerialError),
-    /// The encoder or the key failed.
-    #[error("the certificate cannot be made")]
-    Encoding(#[from] rcgen::Error),
+    /// A key does not sign.
+    #[error("the CA's key does not sign")]
+    Signing,
     /// A CA's own certificate on record cannot be read.
     #[error("the CA's certificate cannot be read")]
     Certificate(#[from] LeafError),
@@ -29,7 +31,7 @@ pub enum CaError {
     #[error("the chain that was made cannot be read")]
     Chain(#[from] ChainError),
     /// X.509 has bounds (RFC 5280, appendix A.1).
-    #[error("the CA's `{attribute}` must be {bound}: it is `{found}` with what renewd adds")]
+    #[error("the `{attribute}` of a subject must be {bound}: it is `{found}`")]
     Subject {
         /// The key of `subject` in the config.
         attribute: &'static str,
@@ -47,20 +49,64 @@ pub enum CaError {
     /// Nothing to vouch for.
     #[error("a certificate needs at least one name")]
     NoNames,
-    /// The key to certify is of a kind that we do not know.
-    #[error("the public key is of a kind that the CA does not certify")]
-    PublicKey(#[source] rcgen::Error),
-    /// The name of an imported CA that the encoder cannot repeat.
-    #[error("the CA's subject cannot be written as an issuer: it repeats an attribute")]
-    IssuerName,
+    /// There is no profile of that name.
+    #[error("the CA has no profile `{profile}`")]
+    NoProfile {
+        /// The name.
+        profile: String,
+    },
+    /// The profile has no room for what is asked for.
+    #[error("the profile `{profile}` does not allow {what}")]
+    Profile {
+        /// The profile's name.
+        profile: String,
+        /// What was asked for.
+        what: String,
+    },
+    /// The issuing certificate has no room for a name.
+    #[error("`{name}` is outside the names that the CA may vouch for ({constraint})")]
+    Constrained {
+        /// The name.
+        name: String,
+        /// What it is held against.
+        constraint: String,
+    },
+    /// Longer than the profile allows.
+    #[error("{} days are asked for, and the profile `{profile}` allows {} at most", days(.asked), days(.most))]
+    Lifetime {
+        /// The profile's name.
+        profile: String,
+        /// What was asked for.
+        asked: Duration,
+        /// What is allowed.
+        most: Duration,
+    },
+    /// The key to certify is of a kind that we do not certify, or too weak.
+    #[error("the public key cannot be certified: {reason}")]
+    PublicKey {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// It was taken out of the config.
+    #[error("the CA is not in the config any more: it issues nothing")]
+    Retired,
+    /// It has no issuing certificate.
+    #[error("the CA `{ca}` has no issuing certificate")]
+    NoGeneration {
+        /// The CA's name.
+        ca: String,
+    },
+    /// The root's key is not on record.
+    #[error("the root's key is not here")]
+    RootKeyElsewhere,
     /// The issuing certificate is over.
     #[error("the CA's issuing certificate expired at {not_after}: rotate the CA")]
     Expired {
         /// When.
         not_after: Timestamp,
     },
-    /// The machine could not carry out the making of a key.
-    #[error("making the CA's key was interrupted")]
+    /// The machine could not carry out the making of a key, or a signature.
+    #[error("the work was interrupted")]
     Interrupted,
     /// The database holds what no renewd wrote.
     #[error("the state of CA `{ca}` is damaged: {what}")]
@@ -70,4 +116,28 @@ pub enum CaError {
         /// What is wrong.
         what: &'static str,
     },
+}
+
+impl CaError {
+    /// Whoever asked is to blame: asking again as before will not help.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Subject { .. }
+                | Self::NoNames
+                | Self::NoProfile { .. }
+                | Self::Profile { .. }
+                | Self::Constrained { .. }
+                | Self::Lifetime { .. }
+                | Self::PublicKey { .. }
+                | Self::RootKeyElsewhere
+                | Self::NoGeneration { .. }
+                | Self::Retired
+        )
+    }
+}
+
+fn days(duration: &Duration) -> u64 {
+    duration.as_secs().div_ceil(86_400)
 }

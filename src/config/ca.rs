@@ -1,9 +1,16 @@
 //! `[ca.NAME]`: a private CA.
 
+pub mod constraints;
+pub mod profile;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::certificate::{KeyType, read_key_type};
 use super::read::{Section, Value};
+
+pub use constraints::{NameConstraints, NamePattern};
+pub use profile::{KeyUsage, LeafProfile, Purpose, SubjectRules};
 
 /// A private CA. `subject`, `key` and the CA's own lifetimes take effect when a generation is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +23,16 @@ pub struct Ca {
     pub lifetime: Duration,
     /// Of issuing certificates.
     pub issuing_lifetime: Duration,
-    /// Of leaves.
+    /// Of leaves, unless their profile says otherwise.
     pub leaf_lifetime: Duration,
+    /// How many levels of issuing certificates the root allows; `None`: any.
+    pub path_length: Option<u8>,
+    /// What may stand below issuing certificates.
+    pub name_constraints: NameConstraints,
+    /// So many leaves share a CRL.
+    pub crl_shard_size: u32,
+    /// Leaves' profiles by name: the built-in ones, changed and added to.
+    pub profiles: BTreeMap<String, LeafProfile>,
 }
 
 /// A distinguished name, as far as the config tells it.
@@ -29,6 +44,10 @@ pub struct Subject {
     pub organization: Option<String>,
     /// OU.
     pub organizational_unit: Option<String>,
+    /// L.
+    pub locality: Option<String>,
+    /// ST.
+    pub state: Option<String>,
     /// C, two letters.
     pub country: Option<String>,
 }
@@ -43,6 +62,12 @@ const ISSUING_LIFETIME: Duration = Duration::from_secs(10 * 365 * DAY);
 
 /// Of leaves, unless said: 90 days.
 const LEAF_LIFETIME: Duration = Duration::from_secs(90 * DAY);
+
+/// Leaves that share a CRL, unless said.
+const CRL_SHARD_SIZE: u32 = 10_000;
+
+/// RFC 5280's upper bound of localities and states, in characters.
+const LONGEST_PLACE: usize = 128;
 
 /// RFC 5280's upper bound of names, in characters.
 const LONGEST_NAME: usize = 64;
@@ -59,8 +84,38 @@ impl Ca {
         let lifetime = read_lifetime(&mut section, "lifetime", LIFETIME, None);
         let issuing = read_lifetime(&mut section, "issuing_lifetime", ISSUING_LIFETIME, Some(("lifetime", lifetime)));
         let leaf = read_lifetime(&mut section, "leaf_lifetime", LEAF_LIFETIME, Some(("issuing_lifetime", issuing)));
+        let path_length = section.number("path_length", 1..=16).and_then(|length| u8::try_from(length).ok());
+        let constraints = section.section("name_constraints").map(NameConstraints::read).unwrap_or_default();
+        let shard = section.number("crl_shard_size", 1..=10_000_000).unwrap_or(CRL_SHARD_SIZE);
+        let profiles = profile::read_all(section.section("profile"), issuing);
         section.finish();
-        Some(Self { subject: subject?, key, lifetime, issuing_lifetime: issuing, leaf_lifetime: leaf })
+        Some(Self {
+            key,
+            lifetime,
+            issuing_lifetime: issuing,
+            leaf_lifetime: leaf,
+            path_length,
+            name_constraints: constraints,
+            crl_shard_size: shard,
+            profiles,
+            ..Self::new(subject?)
+        })
+    }
+
+    /// A CA with this subject and every default.
+    #[must_use]
+    pub fn new(subject: Subject) -> Self {
+        Self {
+            subject,
+            key: KeyType::default(),
+            lifetime: LIFETIME,
+            issuing_lifetime: ISSUING_LIFETIME,
+            leaf_lifetime: LEAF_LIFETIME,
+            path_length: None,
+            name_constraints: NameConstraints::default(),
+            crl_shard_size: CRL_SHARD_SIZE,
+            profiles: profile::built_in(),
+        }
     }
 }
 
@@ -87,18 +142,29 @@ fn read_lifetime(
 }
 
 impl Subject {
+    /// A common name alone.
+    #[must_use]
+    pub fn named(common_name: impl Into<String>) -> Self {
+        let common_name = common_name.into();
+        let (organization, organizational_unit, locality, state, country) = (None, None, None, None, None);
+        Self { common_name, organization, organizational_unit, locality, state, country }
+    }
+
     fn read(mut section: Section<'_>) -> Option<Self> {
         let common_name = section.required("common_name", "write `common_name = \"Example Internal CA\"`");
         let common_name = common_name.and_then(|value| read_name(&value, LONGEST_COMMON_NAME));
         let organization = section.value("organization").and_then(|value| read_name(&value, LONGEST_NAME));
         let unit = section.value("organizational_unit").and_then(|value| read_name(&value, LONGEST_NAME));
+        let locality = section.value("locality").and_then(|value| read_name(&value, LONGEST_PLACE));
+        let state = section.value("state").and_then(|value| read_name(&value, LONGEST_PLACE));
         let country = section.value("country").and_then(|value| read_country(&value));
         section.finish();
-        Some(Self { common_name: common_name?, organization, organizational_unit: unit, country })
+        let common_name = common_name?;
+        Some(Self { common_name, organization, organizational_unit: unit, locality, state, country })
     }
 }
 
-fn read_name(value: &Value<'_>, longest: usize) -> Option<String> {
+pub(super) fn read_name(value: &Value<'_>, longest: usize) -> Option<String> {
     let text = value.text()?;
     if text.chars().any(char::is_control) || text.trim() != text {
         value.refuse("has control characters, or spaces around it", "");
@@ -111,7 +177,7 @@ fn read_name(value: &Value<'_>, longest: usize) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn read_country(value: &Value<'_>) -> Option<String> {
+pub(super) fn read_country(value: &Value<'_>) -> Option<String> {
     let text = value.text()?;
     if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
         return Some(text.to_owned());

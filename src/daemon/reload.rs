@@ -59,17 +59,19 @@ impl Reloader {
         let config = Arc::new(loaded.config);
         let reloaded = Reloaded { certificates: config.certificates.len(), changed: false, notes: loaded.notes };
         let now = self.app.clock.now();
-        let built = parts::build(&config, &self.app.state, &self.app.clock, Some(&before));
+        let built = parts::build(&config, &self.app.registry, &self.app.clock, Some(&before));
         if config == before.config && built.secrets == before.secrets {
             return Ok(reloaded);
         }
         if config.state != before.config.state {
             warn!("a changed [state] takes effect when renewd is started again");
         }
+        self.app.registry.reload(&config);
         built.prepare().await;
         let mended = may_mend(&before, &built);
         self.parts.store(built);
         if let Err(failure) = reconcile::reconcile(&config, &self.app.state, now).await {
+            self.app.registry.reload(&before.config);
             self.parts.store(before);
             return Err(self.not_applied(&failure));
         }

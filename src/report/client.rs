@@ -51,8 +51,8 @@ pub struct ClientView {
     pub notes: Option<String>,
     /// The kind of key that is made for it; `None`: its key is made elsewhere.
     pub key_type: Option<String>,
-    /// How long each of its certificates lives, in days.
-    pub days: u64,
+    /// How long each of its certificates lives, in days; `None`: as the profile says.
+    pub days: Option<u64>,
     /// `pending`, `valid`, `expiring`, `expired`, `on-hold` or `revoked`.
     pub status: String,
     /// Of the current certificate, lower-case hex.
@@ -160,7 +160,7 @@ impl ClientView {
             usage: row.label.clone(),
             notes: there(row.notes.clone()),
             key_type: there(row.key_type.clone()),
-            days: row.lifetime.as_secs() / 86_400,
+            days: row.lifetime.map(|lifetime| lifetime.as_secs() / 86_400),
             status: ClientStatus::of(row, now).as_str().to_owned(),
             serial: current.map(|current| current.serial.clone()),
             version: current.map(|current| current.number),

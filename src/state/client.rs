@@ -10,7 +10,7 @@ use std::time::Duration;
 use sqlx::any::AnyRow;
 
 use super::certificate::words;
-use super::row::{count, integer, list as texts, optional_text, optional_time, parsed, text, time, to_list};
+use super::row::{count, integer, list as texts, optional_integer, optional_text, optional_time, parsed, text, time, to_list};
 use super::{Result, State, Write};
 use crate::clock::Timestamp;
 use certificate::NewClientCertificate;
@@ -67,8 +67,8 @@ pub struct ClientRow {
     pub notes: String,
     /// As the config writes it.
     pub key_type: String,
-    /// Of each certificate.
-    pub lifetime: Duration,
+    /// Of each certificate; `None`: as the profile says.
+    pub lifetime: Option<Duration>,
     /// It is renewed without being asked.
     pub auto_renew: bool,
     /// How the current certificate stands.
@@ -125,8 +125,8 @@ pub struct NewClient<'a> {
     pub notes: &'a str,
     /// As the config writes it.
     pub key_type: &'a str,
-    /// Of each certificate.
-    pub lifetime: Duration,
+    /// Of each certificate; `None`: as the profile says.
+    pub lifetime: Option<Duration>,
     /// It is renewed without being asked.
     pub auto_renew: bool,
 }
@@ -144,7 +144,8 @@ impl ClientRow {
             label: text(row, "label")?,
             notes: text(row, "notes")?,
             key_type: text(row, "key_type")?,
-            lifetime: Duration::from_millis(u64::try_from(integer(row, "lifetime")?).unwrap_or(0)),
+            lifetime: optional_integer(row, "lifetime")?
+                .map(|millis| Duration::from_millis(u64::try_from(millis).unwrap_or(0))),
             auto_renew: integer(row, "auto_renew")? != 0,
             standing: parsed(row, "client", "standing", ClientStanding::parse)?,
             current: CurrentCertificate::read(row)?,
@@ -279,7 +280,7 @@ async fn insert(write: &mut Write, id: &str, new: &NewClient<'_>, asker: &str, n
     .bind(to_list(new.names))
     .bind(sought(new))
     .bind(new.key_type)
-    .bind(i64::try_from(new.lifetime.as_millis()).unwrap_or(i64::MAX))
+    .bind(new.lifetime.map(|lifetime| i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX)))
     .bind(i64::from(new.auto_renew))
     .bind(now.millis())
     .bind(asker)

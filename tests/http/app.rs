@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
-use renewd::ca::{Authority, LeafRequest};
+use renewd::ca::{Authority, LeafRequest, Registry};
 use renewd::clock::{Clock, Timestamp};
 use renewd::config::{Config, ConfigError, Report};
 use renewd::http::{App, ReloadRequest, Status, local_router, public_router};
@@ -83,8 +83,9 @@ impl TestApp {
         write.commit().await.unwrap();
         let status = Arc::new(Status::new(clock.now()));
         let (reload, requests) = mpsc::channel(1);
+        let registry = Registry::open(state.clone(), clock.clone(), &config);
         let config = Arc::new(ArcSwap::from_pointee(config));
-        let app = App { config, state, clock, status, reload };
+        let app = App { config, state, clock, registry, status, reload };
         let this = Self { app, requests: Some(requests), _folder: folder };
         this.authority().await;
         this
@@ -101,9 +102,8 @@ impl TestApp {
         self.app.config.store(Arc::new(config));
     }
 
-    pub async fn authority(&self) -> Authority {
-        let config = self.app.config.load_full();
-        Authority::open(&self.app.state, "internal", &config.cas["internal"], None, self.now()).await.unwrap()
+    pub async fn authority(&self) -> Arc<Authority> {
+        self.app.registry.get("internal").await.unwrap().unwrap()
     }
 
     /// Gives `example.com` a new version and returns its chain.
@@ -134,12 +134,7 @@ impl TestApp {
             replaces: None,
         };
         let order = state.add_order(&new, &[], now).await.unwrap().id().unwrap();
-        let request = LeafRequest {
-            order: &order,
-            names: &[identifier(name)],
-            spki_der: &key.spki_der(),
-            lifetime: Duration::from_secs(90 * 86_400),
-        };
+        let request = LeafRequest::server(&order, vec![identifier(name).into()], key.spki_der());
         let chain = self.authority().await.issue(&request, now).await.unwrap();
         let order = state.open_order(name).await.unwrap().unwrap();
         let version = NewVersion {

@@ -1,7 +1,5 @@
 //! The private CA's tables, and the CA itself at work on them.
 
-use std::time::Duration;
-
 use renewd::ca::{Authority, LeafRequest};
 use renewd::clock::{Clock, Timestamp};
 use renewd::config::ca::Subject;
@@ -9,11 +7,9 @@ use renewd::config::{self, KeyType};
 use renewd::identifier::Identifier;
 use renewd::pki::key::PrivateKey;
 use renewd::state::State;
-use renewd::state::ca::{NewCa, NewCaCertificate};
+use renewd::state::ca::{KeyPlace, NewCa, NewCaCertificate};
 
 use super::place::{MINUTE, NOW, private_key};
-
-const DAY: Duration = Duration::from_secs(86_400);
 
 pub(super) async fn a_generation_is_written_once_and_signed_once(state: &State) {
     let key = private_key();
@@ -22,10 +18,13 @@ pub(super) async fn a_generation_is_written_once_and_signed_once(state: &State) 
         generation,
         serial: serial.to_owned(),
         key_type: "ecdsa-p256",
-        key: &key,
+        key: KeyPlace::Sealed(&key),
         not_before: NOW,
         not_after: NOW.plus(MINUTE),
         to_be_signed,
+        certificate: None,
+        above: None,
+        shard_size: 100,
     };
     assert!(state.ca("internal", 0).await.unwrap().is_none());
     assert!(state.newest_ca("internal").await.unwrap().is_none());
@@ -35,7 +34,7 @@ pub(super) async fn a_generation_is_written_once_and_signed_once(state: &State) 
     assert_eq!((root.name.as_str(), root.generation, root.serial.as_str()), ("internal", 0, "01"));
     assert_eq!((root.to_be_signed.as_slice(), &root.certificate), (b"root".as_slice(), &None));
     assert_eq!((root.not_before, root.not_after), (NOW, NOW.plus(MINUTE)));
-    assert_eq!(*root.key(state).unwrap(), key);
+    assert_eq!(*root.key(state).unwrap().unwrap(), key);
     assert!(state.newest_ca("internal").await.unwrap().is_none(), "the root issues no leaves");
 
     for generation in [1, 2] {
@@ -51,13 +50,16 @@ pub(super) async fn a_generation_is_written_once_and_signed_once(state: &State) 
 }
 
 pub(super) async fn a_leaf_is_written_once_and_signed_once(state: &State) {
-    let names = [Identifier::parse("a.test").unwrap()];
+    let names = ["a.test".to_owned()];
     let new = |order_id, serial: &str| NewCaCertificate {
         ca: "internal",
         serial: serial.to_owned(),
         generation: 1,
         order_id,
         names: &names,
+        profile: "server",
+        subject: "a.test",
+        shard: 0,
         not_before: NOW,
         not_after: NOW.plus(MINUTE),
         to_be_signed: b"leaf",
@@ -79,22 +81,19 @@ pub(super) async fn a_leaf_is_written_once_and_signed_once(state: &State) {
 
 pub(super) async fn the_private_ca_issues(state: &State) {
     let now = Timestamp::from_seconds(Clock::system().now().seconds());
-    let subject =
-        Subject { common_name: "CA".to_owned(), organization: None, organizational_unit: None, country: None };
-    let (lifetime, issuing_lifetime, leaf_lifetime) = (DAY * 7300, DAY * 3650, DAY * 90);
-    let config = config::Ca { subject, key: KeyType::EcdsaP256, lifetime, issuing_lifetime, leaf_lifetime };
+    let config = config::Ca::new(Subject::named("CA"));
     let open = || Authority::open(state, "internal", &config, None, now);
     let (one, other) = tokio::join!(open(), open());
     let (one, other) = (one.unwrap(), other.unwrap());
-    assert_eq!(one.chain_pem(), other.chain_pem(), "all get the same root");
+    assert_eq!(one.chain_pem().unwrap(), other.chain_pem().unwrap(), "all get the same root");
 
     let key = PrivateKey::generate(KeyType::EcdsaP256).unwrap();
     let names = [Identifier::parse("a.test").unwrap(), Identifier::parse("*.a.test").unwrap()];
-    let request = LeafRequest { order: "1", names: &names, spki_der: &key.spki_der(), lifetime: leaf_lifetime };
+    let request = LeafRequest::server("1", names.iter().cloned().map(Into::into).collect(), key.spki_der());
     let (first, second) = tokio::join!(one.issue(&request, now), other.issue(&request, now));
     let (first, second) = (first.unwrap(), second.unwrap());
     assert_eq!(first.fullchain_pem(), second.fullchain_pem(), "one order, one certificate");
     first.check(&key.spki_der(), &names, now).unwrap();
-    let next = one.issue(&LeafRequest { order: "2", ..request }, now).await.unwrap();
+    let next = one.issue(&LeafRequest { order: "2".to_owned(), ..request.clone() }, now).await.unwrap();
     assert_ne!(next.leaf().serial, first.leaf().serial);
 }

@@ -134,15 +134,16 @@ impl Clients {
         Ok(Some(PrivateKey::from_pkcs8_der(&key)?))
     }
 
-    /// Leaf and issuing certificate, as they are on record: a CA taken out of the config does not hide them.
+    /// The leaf and what is between it and the root, as they are on record: a CA taken out of the config does not hide them.
     async fn chain(&self, row: &ClientCertificateRow) -> Result<Chain, ClientError> {
         let damaged = |what| ClientError::of(&row.ca, CaError::Damaged { ca: row.ca.clone(), what });
         let leaf = self.state.ca_certificate_of(&row.ca, &row.id).await?;
         let leaf = leaf.ok_or_else(|| damaged("a leaf that was issued is not there"))?;
-        let issuing = self.state.ca(&row.ca, leaf.generation).await?.and_then(|row| row.certificate);
+        let authority = self.registry.get(&row.ca).await.map_err(|source| ClientError::of(&row.ca, source))?;
+        let issuing = authority.and_then(|authority| authority.generation(leaf.generation));
         let issuing = issuing.ok_or_else(|| damaged("a leaf's issuing certificate is not there"))?;
         let leaf = leaf.certificate.ok_or_else(|| damaged("a leaf that was issued is not signed"))?;
-        Ok(Chain::from_ders(vec![leaf, issuing])?)
+        Ok(Chain::from_ders([vec![leaf], issuing.chain()].concat())?)
     }
 }
 
@@ -160,6 +161,6 @@ fn request(key: &PrivateKey, subject: &ClientSubject) -> Result<Vec<u8>, CaError
     }
     let mut params = CertificateParams::default();
     params.distinguished_name = name;
-    let request = params.serialize_request(key.signing_key())?;
+    let request = params.serialize_request(key.signing_key()).map_err(|_| CaError::Signing)?;
     Ok(pem::encode(Label::CertificateRequest, request.der()).into_bytes())
 }

@@ -3,16 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use super::certifier::{ClientLeaf, LeafKey, StatusChange};
-use super::{ClientError, Clients, revoke};
+use super::{ClientError, Clients};
 use crate::ca::CaError;
 use crate::clock::Timestamp;
+use crate::crash;
 use crate::config::RenewPolicy;
 use crate::pki::chain::Chain;
-use crate::pki::key::PrivateKey;
 use crate::planner::renewal::Life;
 use crate::state::client::ClientRow;
-use crate::state::client::certificate::{ClientCertificateRow, ClientOwed, IssuedClient};
+use crate::state::client::certificate::{ClientCertificateRow, IssuedClient};
 
 impl Clients {
     /// Has the CAs sign what was written down, notes it, and pays what else is owed. Answers each identity as it stands
@@ -39,7 +38,7 @@ impl Clients {
         }
         let mut answers = Vec::with_capacity(rows.len());
         for (row, outcome) in rows.iter().zip(outcomes) {
-            answers.push(self.settle(row, outcome, now).await?);
+            answers.push(self.settle(row, outcome).await?);
         }
         Ok(answers)
     }
@@ -51,34 +50,29 @@ impl Clients {
         rows: &[&ClientCertificateRow],
         now: Timestamp,
     ) -> Result<Vec<Result<(), ClientError>>, ClientError> {
-        if !self.certifier.knows(ca) {
-            return Ok(rows.iter().map(|_| Err(ClientError::NoCa { ca: ca.to_owned() })).collect());
-        }
-        let mut leaves = Vec::with_capacity(rows.len());
-        for row in rows {
-            leaves.push(self.leaf(row).await?);
-        }
-        let chains = self.certifier.issue(ca, &leaves, now).await;
-        let issued: Vec<_> =
-            rows.iter().zip(&chains).filter_map(|(row, chain)| Some(noted(row, chain.as_ref().ok()?))).collect();
-        self.state.client_certificates_issued(&issued).await?;
-        Ok(chains.into_iter().map(|chain| chain.map(drop).map_err(|source| ClientError::of(ca, source))).collect())
-    }
-
-    async fn leaf(&self, row: &ClientCertificateRow) -> Result<ClientLeaf, ClientError> {
-        let client = self.state.client(&row.client).await?.ok_or_else(|| ClientError::gone(&row.client))?;
-        let key = match (row.key(&self.state)?, &row.csr) {
-            (Some(key), _) => LeafKey::Own(PrivateKey::from_pkcs8_der(&key)?.spki_der()),
-            (None, csr) => LeafKey::Request(csr.clone().unwrap_or_default()),
+        let authority = match self.authority(ca).await {
+            Ok((authority, _)) => authority,
+            Err(ClientError::NoCa { ca }) => {
+                return Ok(rows.iter().map(|_| Err(ClientError::NoCa { ca: ca.clone() })).collect());
+            }
+            Err(other) => return Err(other),
         };
-        Ok(ClientLeaf {
-            order: row.id.clone(),
-            profile: client.profile,
-            subject: client.subject,
-            names: client.names,
-            key,
-            lifetime: client.lifetime,
-        })
+        let (mut issued, mut outcomes) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+        for row in rows {
+            outcomes.push(match self.leaf(row).await {
+                Ok(leaf) => match authority.issue(&leaf, now).await {
+                    Ok(chain) => {
+                        issued.push(noted(row, &chain));
+                        Ok(())
+                    }
+                    Err(source) => Err(ClientError::of(ca, source)),
+                },
+                Err(refused) => Err(refused),
+            });
+        }
+        crash::named("client_signed");
+        self.state.client_certificates_issued(&issued).await?;
+        Ok(outcomes)
     }
 
     /// What follows a signature, or a refusal.
@@ -86,7 +80,6 @@ impl Clients {
         &self,
         row: &ClientCertificateRow,
         outcome: Result<(), ClientError>,
-        now: Timestamp,
     ) -> Result<Result<ClientRow, ClientError>, ClientError> {
         if let Err(refused) = outcome {
             if !matches!(refused, ClientError::State(_)) {
@@ -94,23 +87,8 @@ impl Clients {
             }
             return Ok(Err(refused));
         }
-        if matches!(row.owed, Some(ClientOwed::Revoke | ClientOwed::IssueAndRevoke))
-            && let Err(failed) = self.revoke_older(row, now).await
-        {
-            return Ok(Err(failed));
-        }
         let client = self.state.client(&row.client).await?;
         Ok(client.ok_or_else(|| ClientError::gone(&row.client)))
-    }
-
-    /// Revokes the certificates that this one has superseded.
-    async fn revoke_older(&self, row: &ClientCertificateRow, now: Timestamp) -> Result<(), ClientError> {
-        for older in self.state.client_certificates(&row.client).await? {
-            if older.number < row.number && revoke::is_in_force(&older, now) {
-                self.change(&older, StatusChange::Revoke(revoke::SUPERSEDED), now).await?;
-            }
-        }
-        Ok(self.state.client_debt_paid(&row.id).await?)
     }
 
     /// Finishes what was begun before `before` and left, some of it at a time: behind the id `after`. Answers the id to go

@@ -1,6 +1,10 @@
 //! Issuing: first everything is written down, then the CA signs, then it is noted what came of it.
 
-use super::certifier::{ClientLeaf, LeafKey};
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::leaf::Certified;
 use super::request::{self, Wanted};
 use super::{ClientError, Clients};
 use crate::clock::Timestamp;
@@ -60,10 +64,7 @@ impl Clients {
     ) -> Result<Option<Result<Given, ClientError>>, ClientError> {
         let answer = match self.known(wanted, now).await {
             Ok(Some(given)) => Ok(given),
-            Ok(None) => match self.check(wanted).await {
-                Ok(()) => return Ok(None),
-                Err(refused) => Err(refused),
-            },
+            Ok(None) => return Ok(None),
             Err(refused) => Err(refused),
         };
         match answer {
@@ -72,27 +73,34 @@ impl Clients {
         }
     }
 
-    /// Whether the CA would issue all of this, without issuing anything.
+    /// Whether the CA would issue this, without issuing anything.
     ///
     /// # Errors
     /// Why it would not.
-    pub async fn check(&self, wanted: &Wanted) -> Result<(), ClientError> {
-        if !self.certifier.knows(&wanted.ca) {
-            return Err(ClientError::NoCa { ca: wanted.ca.clone() });
-        }
-        let key = match &wanted.csr {
-            Some(csr) => LeafKey::Request(csr.clone()),
-            None => LeafKey::Own(Vec::new()),
-        };
-        let leaf = ClientLeaf {
-            order: String::new(),
-            profile: wanted.profile.clone(),
-            subject: wanted.subject.clone(),
-            names: wanted.names.clone(),
-            key,
+    pub async fn check(&self, wanted: &Wanted, now: Timestamp) -> Result<(), ClientError> {
+        let certified = Certified {
+            ca: &wanted.ca,
+            profile: &wanted.profile,
+            subject: &wanted.subject,
+            names: &wanted.names,
             lifetime: wanted.lifetime,
         };
-        self.certifier.check(&wanted.ca, &leaf).await.map_err(|source| ClientError::of(&wanted.ca, source))
+        match &wanted.csr {
+            Some(csr) => self.try_out(&certified, ClientKey::Request(csr), now).await,
+            None => self.try_out(&certified, ClientKey::Own(&self.sample(wanted.key).await?), now).await,
+        }
+    }
+
+    /// A key of that kind that is used for nothing, made once.
+    async fn sample(&self, kind: KeyType) -> Result<Arc<Zeroizing<Vec<u8>>>, ClientError> {
+        let mut samples = self.samples.lock().await;
+        if let Some(sample) = samples.get(&kind) {
+            return Ok(Arc::clone(sample));
+        }
+        let made = make_keys(vec![Some(kind)]).await?.pop().flatten().ok_or(ClientError::Interrupted)?;
+        let made = Arc::new(made.to_pkcs8_der());
+        samples.insert(kind, Arc::clone(&made));
+        Ok(made)
     }
 
     /// What was issued under that name before; what is not finished of it is finished.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::certifier::{ClientLeaf, LeafKey};
 use super::{ClientError, Clients, issue};
 use crate::clock::Timestamp;
 use crate::pki::key::{KeyType, PrivateKey};
@@ -19,8 +18,6 @@ pub struct Renewal {
     /// Another request in PEM, in place of the one before. Without one an identity whose key is its own gets that key
     /// certified again.
     pub csr: Option<String>,
-    /// The certificates before it are revoked as superseded.
-    pub revoke_old: bool,
 }
 
 impl Clients {
@@ -39,7 +36,6 @@ impl Clients {
         let client = &self.finished(client, now).await?;
         allowed(client)?;
         let csr = self.request_for(client, renewal).await?;
-        self.check_renewal(client, csr.as_deref()).await?;
         let kind = KeyType::parse(&client.key_type).unwrap_or_default();
         let key = issue::make_keys(vec![csr.is_none().then_some(kind)]).await?.pop().flatten();
         let key = key.as_ref().map(PrivateKey::to_pkcs8_der);
@@ -47,7 +43,7 @@ impl Clients {
             (Some(key), _) => ClientKey::Own(key),
             (None, csr) => ClientKey::Request(csr.as_deref().unwrap_or_default()),
         };
-        let new = NewClientCertificate { key, revoke_old: renewal.revoke_old };
+        let new = NewClientCertificate { key, revoke_old: false };
         let id = self.state.add_client_certificate(client, &new, asker, now).await?;
         let row = self.state.client_certificate(&id).await?;
         let mut outcomes = self.finish(row.into_iter().collect(), now).await?;
@@ -71,21 +67,6 @@ impl Clients {
         }
         let Some(current) = &client.current else { return Ok(None) };
         Ok(self.state.client_certificate(&current.id).await?.and_then(|row| row.csr))
-    }
-
-    async fn check_renewal(&self, client: &ClientRow, csr: Option<&str>) -> Result<(), ClientError> {
-        if !self.certifier.knows(&client.ca) {
-            return Err(ClientError::NoCa { ca: client.ca.clone() });
-        }
-        let leaf = ClientLeaf {
-            order: String::new(),
-            profile: client.profile.clone(),
-            subject: client.subject.clone(),
-            names: client.names.clone(),
-            key: csr.map_or(LeafKey::Own(Vec::new()), |csr| LeafKey::Request(csr.to_owned())),
-            lifetime: client.lifetime,
-        };
-        self.certifier.check(&client.ca, &leaf).await.map_err(|source| ClientError::of(&client.ca, source))
     }
 
     /// Renews some of those whose time has come, and answers how many these were. One that fails is left alone for a

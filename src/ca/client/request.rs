@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::identifier::DnsName;
+use super::csr::{CsrError, Request};
+use crate::ca::AlternativeName;
 use crate::pki::key::KeyType;
 use crate::state::client::ClientSubject;
-
-/// Unless somebody says otherwise, a certificate lives for so many days.
-pub const DAYS: u32 = 365;
 
 /// No certificate is asked for longer than this, in days; the CA's profile may bound it further.
 pub const MOST_DAYS: u32 = 3650;
@@ -101,8 +99,8 @@ pub struct Wanted {
     pub profile: String,
     /// Whose it is.
     pub tenant: String,
-    /// How long it lives.
-    pub lifetime: Duration,
+    /// How long it lives; `None`: as the profile says.
+    pub lifetime: Option<Duration>,
     /// The algorithm of a key that is made here.
     pub key: KeyType,
     /// Somebody's own request in PEM.
@@ -118,8 +116,12 @@ impl ClientRequest {
     ///
     /// # Errors
     /// One fault at least.
-    pub fn check(self) -> Result<Wanted, Vec<Fault>> {
+    pub fn check(mut self) -> Result<Wanted, Vec<Fault>> {
         let mut faults = Faults::default();
+        self.csr = self.csr.filter(|csr| !csr.trim().is_empty());
+        if let Err(problem) = self.take_from_csr() {
+            faults.add("csr", problem.to_string(), "make one with `openssl req -new -key client.key -subj /CN=NAME`");
+        }
         let subject = ClientSubject {
             common_name: faults.attribute("common_name", &self.common_name),
             email: self.email.as_deref().map(|text| faults.email(text)).unwrap_or_default(),
@@ -137,11 +139,29 @@ impl ClientRequest {
             lifetime: faults.lifetime(self.days),
             key: faults.key(self.key.as_deref()),
             names: faults.names(self.names),
-            csr: self.csr.filter(|csr| !csr.trim().is_empty()),
+            csr: self.csr,
             auto_renew: self.auto_renew,
             notes: faults.notes(self.notes),
         };
         if faults.0.is_empty() { Ok(wanted) } else { Err(faults.0) }
+    }
+}
+
+impl ClientRequest {
+    /// What somebody's own request says, where nobody says otherwise here.
+    fn take_from_csr(&mut self) -> Result<(), CsrError> {
+        let Some(csr) = &self.csr else { return Ok(()) };
+        let request = Request::read(csr)?;
+        if self.common_name.trim().is_empty() {
+            self.common_name = request.common_name.unwrap_or_default();
+        }
+        for name in request.names {
+            match (name, &self.email) {
+                (AlternativeName::Email(address), None) => self.email = Some(address),
+                (name, _) => self.names.push(name.to_string()),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -220,12 +240,12 @@ impl Faults {
         text.to_owned()
     }
 
-    fn lifetime(&mut self, days: Option<u32>) -> Duration {
-        let days = days.unwrap_or(DAYS);
+    fn lifetime(&mut self, days: Option<u32>) -> Option<Duration> {
+        let days = days?;
         if !(1..=MOST_DAYS).contains(&days) {
             self.add("days", format!("{days} is out of bounds"), format!("write 1 to {MOST_DAYS}"));
         }
-        Duration::from_secs(u64::from(days) * 86_400)
+        Some(Duration::from_secs(u64::from(days) * 86_400))
     }
 
     fn key(&mut self, text: Option<&str>) -> KeyType {
@@ -241,7 +261,14 @@ impl Faults {
         if names.len() > MOST_NAMES {
             self.add("names", format!("{} are too many", names.len()), format!("write {MOST_NAMES} at the most"));
         }
-        names.into_iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+        let names = names.into_iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+        let names: Vec<String> = names.collect();
+        for name in &names {
+            if let Err(error) = AlternativeName::parse(name) {
+                self.add("names", error.to_string(), "write a DNS name, an address, a mail address or a URI");
+            }
+        }
+        names
     }
 
     fn notes(&mut self, notes: Option<String>) -> String {
@@ -259,9 +286,7 @@ fn start_of(text: &str) -> String {
 }
 
 fn is_address(text: &str) -> bool {
-    let Some((local, domain)) = text.rsplit_once('@') else { return false };
-    let plain = text.bytes().all(|byte| byte.is_ascii_graphic()) && !local.contains(['@', '<', '>', ',', ';', '"']);
-    plain && (1..=64).contains(&local.len()) && !domain.starts_with('*') && DnsName::parse(domain).is_ok()
+    matches!(AlternativeName::parse(text), Ok(AlternativeName::Email(_)))
 }
 
 fn is_identifier(text: &str) -> bool {
@@ -302,7 +327,7 @@ mod tests {
         let wanted = asked(" Ann ").check().unwrap();
         assert_eq!((wanted.subject.common_name.as_str(), wanted.label.as_str()), ("Ann", "api-mtls"));
         assert_eq!((wanted.profile.as_str(), wanted.tenant.as_str()), ("client", ""));
-        assert_eq!((wanted.lifetime.as_secs(), wanted.key), (365 * 86_400, KeyType::EcdsaP256));
+        assert_eq!((wanted.lifetime, wanted.key), (None, KeyType::EcdsaP256));
     }
 
     #[test]

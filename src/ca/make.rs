@@ -1,0 +1,80 @@
+//! Making what a CA has not got yet: its root, and its next issuing certificate.
+
+use zeroize::Zeroizing;
+
+use super::CaError;
+use super::generation::{ROOT, Reader, Root};
+use super::key::Signer;
+use super::profile::{self, Draft};
+use crate::clock::Timestamp;
+use crate::config;
+use crate::crash;
+use crate::pki::key::{KeyType, PrivateKey};
+use crate::state::ca::{KeyPlace, NewCa};
+
+/// The first issuing certificate.
+pub(super) const FIRST: u32 = 1;
+
+/// Makes what a CA has not got yet. Several may do so at once: the first to write something down has made it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Maker<'a> {
+    pub reader: Reader<'a>,
+    pub config: &'a config::Ca,
+    pub now: Timestamp,
+}
+
+/// A new key.
+pub(super) struct NewKey {
+    pub signer: Signer,
+    pub key_type: KeyType,
+    der: Zeroizing<Vec<u8>>,
+}
+
+impl NewKey {
+    /// Makes one, off the threads that serve everybody: an RSA key takes seconds.
+    pub async fn make(key_type: KeyType) -> Result<Self, CaError> {
+        let made = tokio::task::spawn_blocking(move || PrivateKey::generate(key_type).map(|key| key.to_pkcs8_der()));
+        let der = made.await.map_err(|_| CaError::Interrupted)??;
+        Ok(Self { signer: Signer::from_pkcs8_der(&der)?, key_type, der })
+    }
+}
+
+impl Maker<'_> {
+    /// The root, made where there is none.
+    pub async fn root(&self) -> Result<Root, CaError> {
+        if let Some(root) = self.reader.root().await? {
+            return Ok(root);
+        }
+        let key = NewKey::make(self.config.key).await?;
+        let draft = profile::root(self.config, &key.signer, self.now)?;
+        self.write(ROOT, &key, &draft).await?;
+        let missing = || CaError::Damaged { ca: self.reader.name.to_owned(), what: "its root is not there" };
+        self.reader.root().await?.ok_or_else(missing)
+    }
+
+    /// An issuing certificate of that number, written down; whoever opens the CA next signs it where this does not.
+    pub async fn issuing(&self, number: u32, root: &Root) -> Result<(), CaError> {
+        let key = NewKey::make(self.config.key).await?;
+        let draft = profile::issuing(self.config, number, root, key.signer.spki_der(), self.now)?;
+        self.write(number, &key, &draft).await?;
+        crash::named("generation_written");
+        Ok(())
+    }
+
+    async fn write(&self, generation: u32, key: &NewKey, draft: &Draft) -> Result<(), CaError> {
+        let new = NewCa {
+            name: self.reader.name,
+            generation,
+            serial: draft.serial.to_string(),
+            key_type: key.key_type.as_str(),
+            key: KeyPlace::Sealed(&key.der),
+            not_before: draft.not_before,
+            not_after: draft.not_after,
+            to_be_signed: &draft.to_be_signed,
+            certificate: None,
+            above: None,
+            shard_size: self.config.crl_shard_size,
+        };
+        Ok(self.reader.state.add_ca(&new, self.now).await?)
+    }
+}

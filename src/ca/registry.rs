@@ -1,0 +1,116 @@
+//! The CAs of a daemon: those in the config, and those that were and still answer for their leaves.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::Mutex;
+
+use super::{Authority, CaError, Terms};
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::state::State;
+
+/// The CAs of a daemon, each opened when it is first asked for. Cloning shares them.
+#[derive(Debug, Clone)]
+pub struct Registry(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    state: State,
+    clock: Clock,
+    settings: ArcSwap<Settings>,
+    open: ArcSwap<HashMap<String, Arc<Authority>>>,
+    /// Held while one is opened: it is made once. Holds the names on record, once they were read.
+    opening: Mutex<Option<BTreeSet<String>>>,
+}
+
+#[derive(Debug)]
+struct Settings {
+    cas: BTreeMap<String, config::Ca>,
+    public_url: Option<String>,
+}
+
+impl Settings {
+    fn new(config: &Config) -> Self {
+        Self { cas: config.cas.clone(), public_url: config.http.public_url.clone() }
+    }
+
+    fn terms(&self, name: &str) -> Terms {
+        Terms { config: self.cas.get(name).cloned(), public_url: self.public_url.clone() }
+    }
+}
+
+impl Registry {
+    /// The CAs of a state under a config. Nothing is read or made yet.
+    #[must_use]
+    pub fn open(state: State, clock: Clock, config: &Config) -> Self {
+        Self(Arc::new(Inner {
+            state,
+            clock,
+            settings: ArcSwap::from_pointee(Settings::new(config)),
+            open: ArcSwap::default(),
+            opening: Mutex::default(),
+        }))
+    }
+
+    /// The CA of that name, made where it is in the config and not there yet; `None` where it is neither in the config
+    /// nor on record. A CA taken out of the config issues nothing more, and goes on answering for its leaves.
+    ///
+    /// # Errors
+    /// Where it cannot be opened or made; the next call tries again.
+    pub async fn get(&self, name: &str) -> Result<Option<Arc<Authority>>, CaError> {
+        if let Some(open) = self.0.open.load().get(name) {
+            return Ok(Some(Arc::clone(open)));
+        }
+        let mut on_record = self.0.opening.lock().await;
+        if let Some(open) = self.0.open.load().get(name) {
+            return Ok(Some(Arc::clone(open)));
+        }
+        let terms = self.0.settings.load().terms(name);
+        if terms.config.is_none() && !self.is_on_record(&mut on_record, name).await? {
+            return Ok(None);
+        }
+        let opened = Authority::open_with(&self.0.state, name, terms, self.0.clock.now()).await?;
+        let opened = Arc::new(opened);
+        self.0.open.rcu(|open| {
+            let mut open = HashMap::clone(open);
+            open.insert(name.to_owned(), Arc::clone(&opened));
+            open
+        });
+        // A reload may have come in between.
+        opened.set_terms(self.0.settings.load().terms(name));
+        Ok(Some(opened))
+    }
+
+    /// Every CA, in the config or on record, by name.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn names(&self) -> Result<Vec<String>, CaError> {
+        let mut names: BTreeSet<String> = self.0.state.ca_names().await?.into_iter().collect();
+        names.extend(self.0.settings.load().cas.keys().cloned());
+        Ok(names.into_iter().collect())
+    }
+
+    /// Puts an edited config in force.
+    pub fn reload(&self, config: &Config) {
+        self.0.settings.store(Arc::new(Settings::new(config)));
+        for (name, authority) in self.0.open.load().iter() {
+            authority.set_terms(self.0.settings.load().terms(name));
+        }
+    }
+
+    /// Where the CAs keep what they remember.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.0.state
+    }
+
+    async fn is_on_record(&self, known: &mut Option<BTreeSet<String>>, name: &str) -> Result<bool, CaError> {
+        if known.is_none() {
+            *known = Some(self.0.state.ca_names().await?.into_iter().collect());
+        }
+        Ok(known.as_ref().is_some_and(|known| known.contains(name)))
+    }
+}
