@@ -4,6 +4,7 @@ mod acting;
 mod arguments;
 mod check;
 mod client;
+mod clients;
 mod failure;
 mod looking;
 mod output;
@@ -87,6 +88,7 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Outcome {
         Command::Account { command: AccountCommand::RotateKey { name, no_wait } } => {
             acting::rotate_key(output, &world, &name, !no_wait).await
         }
+        Command::Client { command } => clients::run(output, &world, *command).await,
         Command::Run(_) | Command::Completions { .. } | Command::Man { .. } | Command::Check | Command::Reload => {
             Ok(ExitCode::SUCCESS)
         }

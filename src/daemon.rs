@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use tracing::{error, info};
 
 use crate::ca::Registry;
+use crate::ca::client::Clients;
 use crate::clock::Clock;
 use crate::config::{self, Loaded};
 use crate::http::{App, Listeners, ReloadRequest, Status, serve_socket};
@@ -91,6 +92,7 @@ impl Daemon {
             state: state.clone(),
             clock: clock.clone(),
             status: Arc::clone(&status),
+            clients: Clients::new(registry.clone()),
             registry,
             reload,
         };
@@ -169,7 +171,7 @@ async fn tasks(
         scheduler.run(stop).await;
         Ok(())
     });
-    tasks.spawn(chores::run(worker, app.state.clone(), timekeeper, stopped.clone()));
+    tasks.spawn(chores::run(worker, app.clone(), timekeeper, stopped.clone()));
     Ok(tasks)
 }
 

@@ -3,6 +3,7 @@
 //! It never issues anything: it reads the state, or writes down what is asked for, and the write wakes the loop.
 
 mod authority;
+mod clients;
 mod conditional;
 mod download;
 mod health;
@@ -32,6 +33,7 @@ pub use socket::{SocketError, serve_socket};
 pub use status::Status;
 
 use crate::ca::Registry;
+use crate::ca::client::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, Note, Report};
 use crate::state::State;
@@ -47,6 +49,8 @@ pub struct App {
     pub clock: Clock,
     /// Our own CAs.
     pub registry: Registry,
+    /// Client certificates.
+    pub clients: Clients,
     /// How the daemon itself stands.
     pub status: Arc<Status>,
     /// Who reloads the config when asked.

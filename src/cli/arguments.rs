@@ -6,6 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::clients::ClientCommand;
 use crate::issuer::RevocationReason;
 use crate::logging::{self, Level};
 
@@ -175,6 +176,18 @@ Examples:
         /// What to do
         #[command(subcommand)]
         command: AccountCommand,
+    },
+
+    /// Client certificates of the private CAs: issue, sign, list, download, renew
+    #[command(after_help = "\
+Examples:
+  renewd client issue --ca internal --cn Ann --out certs
+  renewd client list --status expiring
+  renewd client batch people.csv --ca internal --out certs")]
+    Client {
+        /// What to do
+        #[command(subcommand)]
+        command: Box<ClientCommand>,
     },
 
     /// Print shell completions

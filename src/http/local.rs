@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::peer::LocalUser;
 use super::status::ConfigStatus;
-use super::{App, Problem, ReloadRequest, health};
+use super::{App, Problem, ReloadRequest, clients, health};
 use crate::clock::Timestamp;
 use crate::identifier::CertificateName;
 use crate::issuer::RevocationReason;
@@ -42,14 +42,15 @@ pub(super) fn router() -> Router<App> {
         .route("/accounts/{name}", get(account))
         .route("/accounts/{name}/rotate-key", post(rotate_key))
         .route("/jobs/{id}", get(job))
+        .merge(clients::router())
 }
 
 type Answer = Result<Response, Problem>;
 
 /// Who asks, as far as the connection tells.
-type Asker = Option<Extension<ConnectInfo<LocalUser>>>;
+pub(super) type Asker = Option<Extension<ConnectInfo<LocalUser>>>;
 
-fn name_of(asker: Asker) -> String {
+pub(super) fn name_of(asker: Asker) -> String {
     asker.map_or_else(|| "somebody".to_owned(), |Extension(ConnectInfo(user))| user.name())
 }
 
@@ -260,7 +261,7 @@ async fn submit(app: &App, kind: JobKind, subject: &str, arguments: Value, asker
 }
 
 /// The body as JSON; no body is an empty object.
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
     let text: &[u8] = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(text).map_err(|error| Problem::bad_request(format!("the body cannot be read: {error}")))
 }

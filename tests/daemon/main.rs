@@ -16,6 +16,7 @@ mod harness;
 mod home;
 mod own_ca;
 
+mod client;
 mod crash;
 mod deploy;
 mod failover;

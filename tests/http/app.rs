@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
+use renewd::ca::client::Clients;
 use renewd::ca::{Authority, LeafRequest, Registry};
 use renewd::clock::{Clock, Timestamp};
 use renewd::config::{Config, ConfigError, Report};
@@ -85,7 +86,7 @@ impl TestApp {
         let (reload, requests) = mpsc::channel(1);
         let registry = Registry::open(state.clone(), clock.clone(), &config);
         let config = Arc::new(ArcSwap::from_pointee(config));
-        let app = App { config, state, clock, registry, status, reload };
+        let app = App { config, state, clock, clients: Clients::new(registry.clone()), registry, status, reload };
         let this = Self { app, requests: Some(requests), _folder: folder };
         this.authority().await;
         this

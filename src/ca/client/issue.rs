@@ -62,7 +62,7 @@ impl Clients {
         wanted: &Wanted,
         now: Timestamp,
     ) -> Result<Option<Result<Given, ClientError>>, ClientError> {
-        let answer = match self.known(wanted, now).await {
+        let answer = match self.given_before(wanted, now).await {
             Ok(Some(given)) => Ok(given),
             Ok(None) => return Ok(None),
             Err(refused) => Err(refused),
@@ -103,25 +103,28 @@ impl Clients {
         Ok(made)
     }
 
-    /// What was issued under that name before; what is not finished of it is finished.
+    /// The identity that was made under that name before.
     ///
     /// # Errors
-    /// `Taken` where it was issued to somebody else, and where the database fails.
-    pub async fn known(&self, wanted: &Wanted, now: Timestamp) -> Result<Option<Given>, ClientError> {
+    /// `Taken` where it was made for somebody else, and where the database fails.
+    pub async fn known(&self, wanted: &Wanted) -> Result<Option<ClientRow>, ClientError> {
         let Some(identifier) = &wanted.identifier else { return Ok(None) };
         let Some(client) = self.state.client_called(&wanted.tenant, identifier).await? else { return Ok(None) };
-        if let Some(differs) = difference(&client, wanted) {
-            return Err(ClientError::Taken { identifier: identifier.clone(), differs });
+        match difference(&client, wanted) {
+            Some(differs) => Err(ClientError::Taken { identifier: identifier.clone(), differs }),
+            None => Ok(Some(client)),
         }
+    }
+
+    /// What was issued under that name before; what is not finished of it is finished.
+    async fn given_before(&self, wanted: &Wanted, now: Timestamp) -> Result<Option<Given>, ClientError> {
+        let Some(client) = self.known(wanted).await? else { return Ok(None) };
         if client.current.is_some() {
             return Ok(Some(Given { client, repeated: true }));
         }
         let open = self.state.client_certificates(&client.id).await?;
-        for outcome in self.finish(open, now).await? {
-            outcome?;
-        }
-        let client = self.state.client(&client.id).await?;
-        Ok(client.map(|client| Given { client, repeated: true }))
+        let finished = self.finish(open, now).await?.pop().transpose()?;
+        Ok(finished.map(|client| Given { client, repeated: true }))
     }
 
     async fn issue_new(
