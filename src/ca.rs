@@ -15,12 +15,14 @@ pub mod name;
 pub mod pointers;
 mod profile;
 mod registry;
+mod rotate;
 mod strength;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Mutex;
 
 pub use error::CaError;
 pub use generation::{Generation, IssuerHashes};
@@ -47,6 +49,8 @@ pub struct Authority {
     name: String,
     terms: ArcSwap<Terms>,
     generations: ArcSwap<Vec<Arc<Generation>>>,
+    /// Held while a generation is made.
+    rotating: Mutex<()>,
 }
 
 /// What the config says of a CA.
@@ -103,15 +107,12 @@ impl Authority {
         Self::open_with(state, name, terms, now).await
     }
 
-    pub(crate) async fn open_with(
-        state: &State,
-        name: &str,
-        terms: Terms,
-        now: Timestamp,
-    ) -> Result<Self, CaError> {
+    pub(crate) async fn open_with(state: &State, name: &str, terms: Terms, now: Timestamp) -> Result<Self, CaError> {
         let reader = Reader { state, name };
+        // In this order: somebody else may make both at the same time, the root first.
+        let begun = state.newest_ca(name).await?.is_some();
         let root = reader.root().await?;
-        let mut generations = reader.generations(root.as_ref()).await?;
+        let mut generations = if begun { reader.generations(root.as_ref()).await? } else { Vec::new() };
         if let (true, Some(config)) = (generations.is_empty(), &terms.config) {
             let maker = Maker { reader, config, now };
             let root = maker.root().await?;
@@ -124,6 +125,7 @@ impl Authority {
             name: name.to_owned(),
             terms: ArcSwap::from_pointee(terms),
             generations: ArcSwap::from_pointee(generations),
+            rotating: Mutex::default(),
         })
     }
 
@@ -147,10 +149,12 @@ impl Authority {
 
     /// Writes down what is going to be signed.
     async fn intend(&self, request: &LeafRequest, now: Timestamp) -> Result<CaCertificateRow, CaError> {
-        let (terms, issuing) = (self.terms.load_full(), self.newest()?);
+        let terms = self.terms.load_full();
         let config = terms.config.as_ref().ok_or(CaError::Retired)?;
+        let issuing = self.fresh(config, now).await?;
         let shard = issuing.take_shards(&self.state, &self.name, 1).await?[0];
-        let by = profile::Terms { ca: &self.name, config, public_url: terms.public_url.as_deref(), issuing: &issuing, now };
+        let by =
+            profile::Terms { ca: &self.name, config, public_url: terms.public_url.as_deref(), issuing: &issuing, now };
         let leaf = profile::leaf(request, shard, &by)?;
         let new = NewCaCertificate {
             ca: &self.name,

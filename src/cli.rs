@@ -2,6 +2,7 @@
 
 mod acting;
 mod arguments;
+mod ca;
 mod check;
 mod client;
 mod clients;
@@ -88,6 +89,7 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Outcome {
         Command::Account { command: AccountCommand::RotateKey { name, no_wait } } => {
             acting::rotate_key(output, &world, &name, !no_wait).await
         }
+        Command::Ca { command } => ca::run(output, &world, &command).await,
         Command::Client { command } => clients::run(output, &world, *command).await,
         Command::Run(_) | Command::Completions { .. } | Command::Man { .. } | Command::Check | Command::Reload => {
             Ok(ExitCode::SUCCESS)

@@ -96,5 +96,5 @@ pub fn public_router(app: App) -> Router {
 
 /// Everything that whoever may open the local socket may do.
 pub fn local_router(app: App) -> Router {
-    limits::bounded(local::router()).with_state(app)
+    limits::bounded(local::router().merge(authority::local())).with_state(app)
 }

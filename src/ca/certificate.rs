@@ -42,16 +42,7 @@ impl Certificate<'_> {
         let extensions = der::value(der::context(3), &[&der::value(SEQUENCE, &extensions)]);
         der::value(
             SEQUENCE,
-            &[
-                VERSION_3,
-                &serial,
-                self.algorithm,
-                self.issuer,
-                &validity,
-                self.subject,
-                self.spki_der,
-                &extensions,
-            ],
+            &[VERSION_3, &serial, self.algorithm, self.issuer, &validity, self.subject, self.spki_der, &extensions],
         )
     }
 }
@@ -59,14 +50,8 @@ impl Certificate<'_> {
 /// A Time (RFC 5280, section 4.1.2.5): UTCTime through 2049.
 pub(in crate::ca) fn time(instant: Timestamp) -> Vec<u8> {
     let at = instant.to_datetime();
-    let rest = format!(
-        "{:02}{:02}{:02}{:02}{:02}Z",
-        u8::from(at.month()),
-        at.day(),
-        at.hour(),
-        at.minute(),
-        at.second()
-    );
+    let rest =
+        format!("{:02}{:02}{:02}{:02}{:02}Z", u8::from(at.month()), at.day(), at.hour(), at.minute(), at.second());
     match at.year() {
         year @ 1950..=2049 => der::value(UTC_TIME, &[format!("{:02}{rest}", year % 100).as_bytes()]),
         year => der::value(GENERALIZED_TIME, &[format!("{year:04}{rest}").as_bytes()]),
@@ -87,7 +72,7 @@ mod tests {
     fn times_change_their_form_with_2050() {
         let told = |text: &str| {
             let at = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).unwrap();
-            let der = super::time(Timestamp::from_datetime(at));
+            let der = time(Timestamp::from_datetime(at));
             (der[0], String::from_utf8(der[2..].to_vec()).unwrap())
         };
         assert_eq!(told("2049-12-31T23:59:59Z"), (UTC_TIME, "491231235959Z".to_owned()));

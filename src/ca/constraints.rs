@@ -24,7 +24,10 @@ enum Base {
     Dns(String),
     Email(String),
     Uri(String),
-    Ip { base: Vec<u8>, mask: Vec<u8> },
+    Ip {
+        base: Vec<u8>,
+        mask: Vec<u8>,
+    },
     /// A kind of name that no leaf of ours has.
     Other,
 }
@@ -40,10 +43,12 @@ impl Constraints {
         let bases = |trees: &Option<Vec<GeneralSubtree<'_>>>| {
             trees.iter().flatten().map(|tree| Base::read(&tree.base)).collect()
         };
-        Ok(found.map(|found| Self {
-            permitted: bases(&found.permitted_subtrees),
-            excluded: bases(&found.excluded_subtrees),
-        }).unwrap_or_default())
+        Ok(found
+            .map(|found| Self {
+                permitted: bases(&found.permitted_subtrees),
+                excluded: bases(&found.excluded_subtrees),
+            })
+            .unwrap_or_default())
     }
 
     /// Whether a leaf may bear these names, its common name where verifiers take that for a DNS name with them.
@@ -222,12 +227,26 @@ mod tests {
             ],
             excluded: vec![Base::Dns("secret.example.internal".into())],
         };
-        for good in ["example.internal", "a.example.internal", "*.example.internal", "10.1.2.3", "ann@example.com",
-            "https://a.example.com/x"] {
+        for good in [
+            "example.internal",
+            "a.example.internal",
+            "*.example.internal",
+            "10.1.2.3",
+            "ann@example.com",
+            "https://a.example.com/x",
+        ] {
             constraints.check(&names(&[good]), None).unwrap();
         }
-        for bad in ["badexample.internal", "example.com", "secret.example.internal", "x.secret.example.internal",
-            "11.0.0.1", "ann@a.example.com", "https://example.com/x", "urn:x:y"] {
+        for bad in [
+            "badexample.internal",
+            "example.com",
+            "secret.example.internal",
+            "x.secret.example.internal",
+            "11.0.0.1",
+            "ann@a.example.com",
+            "https://example.com/x",
+            "urn:x:y",
+        ] {
             assert!(constraints.check(&names(&[bad]), None).is_err(), "{bad}");
         }
         assert!(constraints.check(&[], Some("a.example.com")).is_err(), "verifiers take it for a name");

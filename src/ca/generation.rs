@@ -266,7 +266,10 @@ impl Reader<'_> {
         let signed = certificate::assemble(&row.to_be_signed, signer.algorithm_identifier_der(), &signature);
         self.state.ca_signed(self.name, row.generation, &signed).await?;
         let again = self.state.ca(self.name, row.generation).await?;
-        again.ok_or_else(|| CaError::Damaged { ca: self.name.to_owned(), what: "a generation that was signed is not there" })
+        again.ok_or_else(|| CaError::Damaged {
+            ca: self.name.to_owned(),
+            what: "a generation that was signed is not there",
+        })
     }
 
     fn signer(&self, row: &CaRow) -> Result<Option<Signer>, CaError> {

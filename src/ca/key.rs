@@ -42,6 +42,18 @@ impl Algorithm {
         }
     }
 
+    /// In words: `ECDSA-SHA256`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EcdsaSha256 => "ECDSA-SHA256",
+            Self::EcdsaSha384 => "ECDSA-SHA384",
+            Self::EcdsaSha512 => "ECDSA-SHA512",
+            Self::RsaSha256 => "RSA-SHA256",
+            Self::Ed25519 => "Ed25519",
+        }
+    }
+
     /// What is digested before it is signed; `None`: the message itself is signed.
     #[must_use]
     pub fn digest(self) -> Option<&'static digest::Algorithm> {

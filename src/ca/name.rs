@@ -89,7 +89,8 @@ fn is_uri(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else { return false };
     let scheme_is_sound = scheme.bytes().next().is_some_and(|first| first.is_ascii_alphabetic())
         && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-    scheme_is_sound && (rest.starts_with("//") && rest.len() > 2 || scheme.eq_ignore_ascii_case("urn") && !rest.is_empty())
+    scheme_is_sound
+        && (rest.starts_with("//") && rest.len() > 2 || scheme.eq_ignore_ascii_case("urn") && !rest.is_empty())
 }
 
 impl From<Identifier> for AlternativeName {

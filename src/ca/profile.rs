@@ -54,7 +54,15 @@ pub(super) fn root(config: &config::Ca, signer: &Signer, now: Timestamp) -> Resu
     ];
     let (not_before, not_after) = (whole(now.minus(BACKDATED)), whole(now.plus(config.lifetime)));
     let spki_der = signer.spki_der();
-    draft(Parts { signer, issuer: &subject, subject: &subject, spki_der, extensions: &extensions, not_before, not_after })
+    draft(Parts {
+        signer,
+        issuer: &subject,
+        subject: &subject,
+        spki_der,
+        extensions: &extensions,
+        not_before,
+        not_after,
+    })
 }
 
 /// An issuing certificate: signs leaves, CRLs and OCSP answers, but no further CAs.
@@ -206,9 +214,8 @@ fn check_names(request: &LeafRequest, profile: &LeafProfile) -> Result<(), CaErr
 /// else is and it is short enough.
 fn subject(request: &LeafRequest, profile: &LeafProfile) -> LeafSubject {
     let (rules, asked): (&SubjectRules, &LeafSubject) = (&profile.subject, &request.subject);
-    let choose = |fixed: &Option<String>, asked: &Option<String>| {
-        fixed.clone().or_else(|| asked.clone().filter(|_| rules.open))
-    };
+    let choose =
+        |fixed: &Option<String>, asked: &Option<String>| fixed.clone().or_else(|| asked.clone().filter(|_| rules.open));
     let first = || request.names.first().map(ToString::to_string);
     let common_name = asked.common_name.clone().filter(|_| profile.people || is_one_of(asked, request)).or_else(first);
     LeafSubject {

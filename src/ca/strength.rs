@@ -27,8 +27,9 @@ pub(super) fn check(spki_der: &[u8]) -> Result<Algorithm, CaError> {
     if !rest.is_empty() {
         return Err(refused("something stands behind it"));
     }
-    let algorithm = Algorithm::of(spki_der)
-        .ok_or_else(|| refused("it is of a kind that is not certified: RSA, ECDSA P-256, P-384, P-521 or Ed25519 are"))?;
+    let algorithm = Algorithm::of(spki_der).ok_or_else(|| {
+        refused("it is of a kind that is not certified: RSA, ECDSA P-256, P-384, P-521 or Ed25519 are")
+    })?;
     match spki.parsed().map_err(|_| refused("it cannot be read"))? {
         PublicKey::RSA(key) => check_rsa(key.modulus, key.exponent).map_err(refused)?,
         PublicKey::EC(point) => check_point(algorithm, point.data()).map_err(refused)?,

@@ -6,6 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::ca::CaCommand;
 use super::clients::ClientCommand;
 use crate::issuer::RevocationReason;
 use crate::logging::{self, Level};
@@ -188,6 +189,17 @@ Examples:
         /// What to do
         #[command(subcommand)]
         command: Box<ClientCommand>,
+    },
+
+    /// Show, export or rotate a private CA
+    #[command(after_help = "\
+Examples:
+  renewd ca show internal
+  renewd ca rotate internal")]
+    Ca {
+        /// What to do
+        #[command(subcommand)]
+        command: CaCommand,
     },
 
     /// Print shell completions

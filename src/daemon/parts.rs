@@ -31,12 +31,7 @@ use crate::worker::{Parts, Seats};
 ///
 /// A secret that cannot be read fails nothing here: the provider that needs it says so when it is asked, and the rest
 /// works.
-pub(super) fn build(
-    config: &Arc<Config>,
-    registry: &Registry,
-    clock: &Clock,
-    before: Option<&Parts>,
-) -> Arc<Parts> {
+pub(super) fn build(config: &Arc<Config>, registry: &Registry, clock: &Clock, before: Option<&Parts>) -> Arc<Parts> {
     let state = registry.state();
     let secrets = secrets::fingerprint(config);
     let before = before.filter(|parts| parts.secrets == secrets);

@@ -1,12 +1,19 @@
 //! `/ca/…`: the certificates of our own CAs.
 
+use std::sync::Arc;
+
 use axum::extract::{Path, State};
-use axum::response::Response;
-use http::HeaderMap;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
 
 use super::conditional::Document;
 use super::{App, Problem};
+use crate::ca::{Authority, CaError, Generation};
 use crate::pki::pem::{self, Label};
+use crate::report::SCHEMA;
 use crate::state::ca::CaRow;
 
 /// The root's generation.
@@ -54,6 +61,56 @@ pub(super) async fn generation(
 /// A CA whose certificate is not signed yet is not there yet.
 fn certificate(row: &CaRow) -> Result<&[u8], Problem> {
     row.certificate.as_deref().ok_or_else(unknown)
+}
+
+/// What the local socket offers for CAs.
+pub(super) fn local() -> Router<App> {
+    Router::new().route("/cas/{name}", get(show)).route("/cas/{name}/rotate", post(rotate))
+}
+
+async fn show(State(app): State<App>, Path(name): Path<String>) -> Result<Response, Problem> {
+    told(&*open(&app, &name).await?)
+}
+
+async fn rotate(State(app): State<App>, Path(name): Path<String>) -> Result<Response, Problem> {
+    let authority = open(&app, &name).await?;
+    let newest = authority.newest().map_err(|error| refused(&error))?;
+    authority.rotate(newest.number, app.clock.now()).await.map_err(|error| refused(&error))?;
+    told(&authority)
+}
+
+async fn open(app: &App, name: &str) -> Result<Arc<Authority>, Problem> {
+    let found = app.registry.get(name).await.map_err(|error| refused(&error))?;
+    found.ok_or_else(|| Problem::not_found(format!("there is no CA `{name}`")))
+}
+
+fn told(authority: &Authority) -> Result<Response, Problem> {
+    let generations = authority.generations();
+    let generation = |generation: &Arc<Generation>| {
+        json!({
+            "number": generation.number,
+            "algorithm": generation.signer().algorithm().as_str(),
+            "not_before": generation.not_before,
+            "not_after": generation.not_after,
+        })
+    };
+    let generations: Vec<Value> = generations.iter().map(generation).collect();
+    Ok(Json(json!({
+        "schema": SCHEMA,
+        "name": authority.name(),
+        "issues": authority.config().is_some(),
+        "generations": generations,
+        "chain": authority.chain_pem().map_err(|error| refused(&error))?,
+    }))
+    .into_response())
+}
+
+fn refused(error: &CaError) -> Problem {
+    let words = providers::error::chain(error);
+    match error.is_refusal() {
+        true => Problem::unprocessable(words),
+        false => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, words),
+    }
 }
 
 fn unknown() -> Problem {

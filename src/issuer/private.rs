@@ -114,10 +114,7 @@ impl Issuer for Private {
 
 impl fmt::Debug for Private {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Private")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Private").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

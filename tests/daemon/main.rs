@@ -28,5 +28,6 @@ mod refusals;
 mod reload;
 mod renewal_info;
 mod revocation;
+mod rotation;
 mod secrecy;
 mod store;

@@ -183,7 +183,7 @@ impl TestApp {
             keys.push(version.key(state).unwrap());
         }
         for generation in [0, 1] {
-            keys.push(state.ca("internal", generation).await.unwrap().unwrap().key(state).unwrap());
+            keys.push(state.ca("internal", generation).await.unwrap().unwrap().key(state).unwrap().unwrap());
         }
         // The secret scalar of a P-256 key in PKCS #8 begins at octet 36.
         let pieces = keys.iter().flat_map(|key| {

@@ -112,7 +112,11 @@ fn plain(text: &str) -> Option<NamePattern> {
         return Some(NamePattern::Network(address, if address.is_ipv4() { 32 } else { 128 }));
     }
     let name = DnsName::parse(text).ok()?;
-    Some(if name.is_wildcard() { NamePattern::Below(name.base().to_owned()) } else { NamePattern::Dns(name.to_string()) })
+    Some(if name.is_wildcard() {
+        NamePattern::Below(name.base().to_owned())
+    } else {
+        NamePattern::Dns(name.to_string())
+    })
 }
 
 impl fmt::Display for NamePattern {

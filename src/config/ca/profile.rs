@@ -146,7 +146,11 @@ impl LeafProfile {
         let before = before.unwrap_or_else(|| built_in().remove("client").expect("it is one of them"));
         let purposes = section.value("extended_key_usage").map(|value| read_purposes(&value));
         if is_new && purposes.is_none() {
-            section.missing("extended_key_usage", "is missing", "write for instance `extended_key_usage = [\"clientAuth\"]`");
+            section.missing(
+                "extended_key_usage",
+                "is missing",
+                "write for instance `extended_key_usage = [\"clientAuth\"]`",
+            );
         }
         let key_usage = section.value("key_usage").map(|value| read_key_usage(&value)).or(before.key_usage);
         let lifetime = read_lifetime(&mut section, "lifetime", longest).or(before.lifetime);
@@ -194,7 +198,10 @@ fn read_purposes(value: &Value<'_>) -> Vec<Purpose> {
         let purpose = named.or_else(|| text.parse().ok().map(Purpose));
         match purpose {
             Some(purpose) if purpose.is_reserved() => {
-                value.refuse("is no purpose for leaves", "leave it out: the CA makes such certificates for itself alone");
+                value.refuse(
+                    "is no purpose for leaves",
+                    "leave it out: the CA makes such certificates for itself alone",
+                );
                 None
             }
             Some(purpose) => Some(purpose),
