@@ -6,7 +6,9 @@ ALTER TABLE ca_certificate ADD COLUMN shard             BIGINT NOT NULL DEFAULT 
 ALTER TABLE ca_certificate ADD COLUMN revoked_at        BIGINT;
 ALTER TABLE ca_certificate ADD COLUMN revocation_reason BIGINT;                      -- RFC 5280's code; 6: on hold
 ALTER TABLE ca_certificate ADD COLUMN released_at       BIGINT;                      -- a hold ended: deltas say removeFromCRL
-CREATE INDEX ca_certificate_revoked ON ca_certificate (ca, generation, shard) WHERE revoked_at IS NOT NULL;
+-- Holds all that a CRL's entries are made of: a list is written from the index alone.
+CREATE INDEX ca_certificate_revoked ON ca_certificate (ca, generation, shard, serial, revoked_at, revocation_reason,
+    not_after, released_at) WHERE revoked_at IS NOT NULL;
 CREATE INDEX ca_certificate_released ON ca_certificate (ca, generation, shard) WHERE released_at IS NOT NULL;
 CREATE INDEX ca_certificate_ends ON ca_certificate (ca, generation, not_after);
 
@@ -24,13 +26,14 @@ ALTER TABLE ca ADD COLUMN leaves     BIGINT NOT NULL DEFAULT 0;
 CREATE TABLE crl (
     ca           TEXT   NOT NULL,
     generation   BIGINT NOT NULL,
-    shard        BIGINT NOT NULL,
+    shard        BIGINT NOT NULL,       -- -1: all shards in one list, which no leaf names
     delta        BIGINT NOT NULL,       -- 1: a delta CRL
     number       BIGINT NOT NULL,       -- the highest that was ever given out for it
     base_number  BIGINT,                -- of a delta
+    base_update  BIGINT,                -- of a delta: its base's this_update
     this_update  BIGINT NOT NULL,
     next_update  BIGINT NOT NULL,
-    published_at BIGINT,                -- of the list with that number; NULL: it is being made
+    published_at BIGINT,                -- of the list with that number; NULL: it is being made, or is to be made anew
     PRIMARY KEY (ca, generation, shard, delta)
 );
 

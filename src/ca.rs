@@ -6,6 +6,7 @@
 mod certificate;
 pub mod client;
 mod constraints;
+pub mod crl;
 mod error;
 mod extension;
 mod generation;
@@ -15,6 +16,7 @@ pub mod name;
 pub mod pointers;
 mod profile;
 mod registry;
+pub mod revoke;
 mod rotate;
 mod strength;
 

@@ -5,9 +5,11 @@
 
 pub mod account;
 pub mod ca;
+pub mod ca_revocation;
 pub mod certificate;
 pub mod client;
 mod collation;
+pub mod crl;
 pub mod delivery;
 pub mod deployment;
 pub mod error;
@@ -33,7 +35,9 @@ use tokio::sync::futures::Notified;
 
 pub use account::AccountRow;
 pub use ca::{CaCertificateRow, CaRow};
+pub use ca_revocation::CaStatusRow;
 pub use certificate::{CertificateRow, CertificateState};
+pub use crl::{CrlName, CrlRow};
 pub use delivery::DeliveryRow;
 pub use deployment::{DeploymentKind, DeploymentRow};
 pub use error::StateError;

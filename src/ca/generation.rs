@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 use super::CaError;
 use super::certificate;
 use super::constraints::Constraints;
+use super::crl::ListSigner;
 use super::extension::{key_identifier, public_key_bits};
 use super::key::Signer;
 use crate::clock::Timestamp;
@@ -196,6 +197,21 @@ impl Root {
             not_before: row.not_before,
             not_after: row.not_after,
             signer,
+        })
+    }
+}
+
+impl Root {
+    /// What signs the list of issuing certificates that are revoked; `None` where the key is elsewhere.
+    pub(super) fn list_signer(self, ca: &str) -> Option<ListSigner> {
+        Some(ListSigner {
+            ca: ca.to_owned(),
+            generation: ROOT,
+            issuer: self.subject,
+            key_identifier: self.key_identifier,
+            signer: self.signer?,
+            shards: 1,
+            not_after: self.not_after,
         })
     }
 }

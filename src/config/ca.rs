@@ -1,6 +1,7 @@
 //! `[ca.NAME]`: a private CA.
 
 pub mod constraints;
+pub mod crl;
 pub mod profile;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,10 @@ pub struct Ca {
     pub name_constraints: NameConstraints,
     /// So many leaves share a CRL.
     pub crl_shard_size: u32,
+    /// From a CRL's thisUpdate to its nextUpdate.
+    pub crl_validity: Duration,
+    /// A CRL is made anew after this long, whether something was revoked or not; at most half of its validity.
+    pub crl_refresh: Duration,
     /// Leaves' profiles by name: the built-in ones, changed and added to.
     pub profiles: BTreeMap<String, LeafProfile>,
 }
@@ -87,6 +92,7 @@ impl Ca {
         let path_length = section.number("path_length", 1..=16).and_then(|length| u8::try_from(length).ok());
         let constraints = section.section("name_constraints").map(NameConstraints::read).unwrap_or_default();
         let shard = section.number("crl_shard_size", 1..=10_000_000).unwrap_or(CRL_SHARD_SIZE);
+        let (crl_validity, crl_refresh) = crl::read(&mut section);
         let profiles = profile::read_all(section.section("profile"), issuing);
         section.finish();
         Some(Self {
@@ -97,6 +103,8 @@ impl Ca {
             path_length,
             name_constraints: constraints,
             crl_shard_size: shard,
+            crl_validity,
+            crl_refresh,
             profiles,
             ..Self::new(subject?)
         })
@@ -114,6 +122,8 @@ impl Ca {
             path_length: None,
             name_constraints: NameConstraints::default(),
             crl_shard_size: CRL_SHARD_SIZE,
+            crl_validity: crl::VALIDITY,
+            crl_refresh: crl::REFRESH,
             profiles: profile::built_in(),
         }
     }

@@ -1,0 +1,71 @@
+//! Which certificates of our CAs sign lists.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{ListSigner, ListSigners};
+use crate::ca::generation::{Generation, Reader};
+use crate::ca::{Authority, CaError, Registry};
+use crate::clock::Timestamp;
+use crate::state::State;
+
+/// After the last leaf of an older generation has expired its lists are made for so long: an entry stays until a list
+/// has shown it after the certificate's end.
+const AFTERMATH: Duration = Duration::from_secs(7 * 86_400);
+
+#[async_trait]
+impl ListSigners for Registry {
+    async fn list_signers(&self, now: Timestamp) -> Result<Vec<ListSigner>, CaError> {
+        let mut signers = Vec::new();
+        for name in self.names().await? {
+            match self.get(&name).await {
+                Ok(Some(authority)) => signers.extend(of(&authority, self.state(), now).await?),
+                Ok(None) => {}
+                // One CA that cannot be opened keeps no other from telling what it has revoked.
+                Err(failure) => {
+                    tracing::error!(ca = name, "no CRL can be signed: {}", providers::error::chain(&failure));
+                }
+            }
+        }
+        Ok(signers)
+    }
+}
+
+/// Everything of a CA that still signs lists.
+async fn of(authority: &Authority, state: &State, now: Timestamp) -> Result<Vec<ListSigner>, CaError> {
+    let mut signers = Vec::new();
+    let generations = authority.generations();
+    let newest = generations.last().map(|generation| generation.number);
+    for generation in generations.iter() {
+        if Some(generation.number) == newest || has_leaves(authority, generation, state, now).await? {
+            signers.push(issuing(authority, generation, state).await?);
+        }
+    }
+    let name = authority.name();
+    signers.extend(Reader { state, name }.root().await?.and_then(|root| root.list_signer(name)));
+    Ok(signers.into_iter().filter(|signer| signer.not_after > now).collect())
+}
+
+async fn has_leaves(
+    authority: &Authority,
+    generation: &Arc<Generation>,
+    state: &State,
+    now: Timestamp,
+) -> Result<bool, CaError> {
+    let last = state.last_leaf_ends(authority.name(), generation.number).await?;
+    Ok(last.is_some_and(|last| last.plus(AFTERMATH) > now))
+}
+
+async fn issuing(authority: &Authority, generation: &Generation, state: &State) -> Result<ListSigner, CaError> {
+    Ok(ListSigner {
+        ca: authority.name().to_owned(),
+        generation: generation.number,
+        issuer: generation.subject.clone(),
+        key_identifier: generation.key_identifier.clone(),
+        signer: generation.signer().clone(),
+        shards: generation.shards(state, authority.name()).await?,
+        not_after: generation.not_after,
+    })
+}
