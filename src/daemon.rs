@@ -23,6 +23,7 @@ use tracing::{error, info};
 
 use crate::ca::Registry;
 use crate::ca::client::Clients;
+use crate::ca::revoke::Revocations;
 use crate::clock::Clock;
 use crate::config::{self, Loaded};
 use crate::http::{App, Listeners, ReloadRequest, Status, serve_socket};
@@ -83,6 +84,7 @@ impl Daemon {
         timekeeper.look().await?;
         reconcile::reconcile(&config, &state, clock.now()).await?;
         let registry = Registry::open(state.clone(), clock.clone(), &config);
+        let revocations = Revocations::open(&state, &config.state.directory).await?;
         let parts = Arc::new(ArcSwap::new(parts::build(&config, &registry, &clock, None)));
         parts.load().prepare().await;
         let worker = Worker::new(state.clone(), clock.clone(), Arc::clone(&parts), trusted);
@@ -92,7 +94,7 @@ impl Daemon {
             state: state.clone(),
             clock: clock.clone(),
             status: Arc::clone(&status),
-            clients: Clients::new(registry.clone()),
+            clients: Clients::new(registry.clone(), revocations),
             registry,
             reload,
         };

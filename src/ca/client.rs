@@ -13,6 +13,7 @@ mod issue;
 mod leaf;
 mod renew;
 mod request;
+mod revoke;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,8 +26,10 @@ pub use error::ClientError;
 pub use issue::Given;
 pub use renew::Renewal;
 pub use request::{ClientRequest, Fault, Wanted};
+pub use revoke::StatusChange;
 
 use super::Registry;
+use super::revoke::Revocations;
 use crate::locks::Locks;
 use crate::pki::key::KeyType;
 use crate::state::State;
@@ -37,6 +40,7 @@ use crate::state::client::ClientRow;
 pub struct Clients {
     state: State,
     registry: Registry,
+    revocations: Revocations,
     locks: Arc<Locks>,
     samples: Samples,
 }
@@ -45,10 +49,10 @@ pub struct Clients {
 type Samples = Arc<Mutex<HashMap<KeyType, Arc<Zeroizing<Vec<u8>>>>>>;
 
 impl Clients {
-    /// With these CAs, over their state.
+    /// With these CAs, over their state; `revocations` is that of the same state.
     #[must_use]
-    pub fn new(registry: Registry) -> Self {
-        Self { state: registry.state().clone(), registry, locks: Arc::default(), samples: Arc::default() }
+    pub fn new(registry: Registry, revocations: Revocations) -> Self {
+        Self { state: registry.state().clone(), registry, revocations, locks: Arc::default(), samples: Arc::default() }
     }
 
     /// The one identity that a word means: its id, its identifier, its common name, or a serial. `tenant` bounds it to one

@@ -179,7 +179,7 @@ Examples:
         command: AccountCommand,
     },
 
-    /// Client certificates of the private CAs: issue, sign, list, download, renew
+    /// Client certificates of the private CAs: issue, sign, list, download, renew, revoke
     #[command(after_help = "\
 Examples:
   renewd client issue --ca internal --cn Ann --out certs

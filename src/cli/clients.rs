@@ -46,12 +46,21 @@ pub(super) async fn run(output: &Output, world: &World, command: ClientCommand) 
         ClientCommand::Download { named, part, password_file, out } => {
             download(output, world, &named, part, password_file.as_deref(), &out).await
         }
-        ClientCommand::Renew { named, csr } => {
+        ClientCommand::Renew { named, csr, revoke_old } => {
             let csr = csr.as_deref().map(read).transpose()?;
-            post(output, world, &path(&named, "/renew"), &json!({ "csr": csr })).await
+            post(output, world, &path(&named, "/renew"), &json!({ "csr": csr, "revoke_old": revoke_old })).await
         }
         ClientCommand::AutoRenew { named, off } => {
             post(output, world, &path(&named, "/auto-renew"), &json!({ "enabled": !off })).await
+        }
+        ClientCommand::Revoke { named, reason, serial } => {
+            post(output, world, &path(&named, "/revoke"), &json!({ "reason": reason, "serial": serial })).await
+        }
+        ClientCommand::Hold { named, serial } => {
+            post(output, world, &path(&named, "/hold"), &json!({ "serial": serial })).await
+        }
+        ClientCommand::Release { named, serial } => {
+            post(output, world, &path(&named, "/release"), &json!({ "serial": serial })).await
         }
         ClientCommand::Stats { tenant } => statistics(output, world, tenant.as_deref()).await,
         ClientCommand::Batch(command) => batch::run(output, world, &command).await,

@@ -15,7 +15,9 @@ use serde_json::{Value, json};
 use super::local::{Asker, name_of, read};
 use super::{App, Problem};
 use crate::ca::client::batch::{Columns, MOST_ROWS, RowFault};
-use crate::ca::client::{ClientError, ClientRequest, Download, Given, Part, Renewal, Wanted};
+use crate::ca::client::{ClientError, ClientRequest, Download, Given, Part, Renewal, StatusChange, Wanted};
+use crate::ca::revoke::{Reason, RevocationError};
+use crate::pki::serial::Serial;
 use crate::report::{self, ClientView, SCHEMA};
 use crate::state::client::ClientRow;
 use crate::state::client::list::{ClientFilter, ClientStatus};
@@ -29,6 +31,9 @@ pub(super) fn router() -> Router<App> {
         .route("/clients/{word}/download", post(download))
         .route("/clients/{word}/renew", post(renew))
         .route("/clients/{word}/auto-renew", post(auto_renew))
+        .route("/clients/{word}/revoke", post(revoke))
+        .route("/clients/{word}/hold", post(hold))
+        .route("/clients/{word}/release", post(release))
 }
 
 type Answer = Result<Response, Problem>;
@@ -105,6 +110,7 @@ fn tell(given: &Given, asker: &str) {
 #[serde(default, deny_unknown_fields)]
 struct Renewing {
     csr: Option<String>,
+    revoke_old: bool,
 }
 
 async fn renew(
@@ -114,12 +120,78 @@ async fn renew(
     Query(bound): Query<Bound>,
     body: Bytes,
 ) -> Answer {
-    let Renewing { csr } = read(&body)?;
+    let Renewing { csr, revoke_old } = read(&body)?;
     let row = app.clients.find(&word, bound.tenant.as_deref()).await?;
     let asker = name_of(asker);
-    let client = app.clients.renew(&row, &Renewal { csr }, &asker, app.clock.now()).await?;
+    let client = app.clients.renew(&row, &Renewal { csr, revoke_old }, &asker, app.clock.now()).await?;
     tell(&Given { client: client.clone(), repeated: false }, &asker);
     view(&app, &client, StatusCode::OK).await
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Changing {
+    reason: Option<String>,
+    serial: Option<String>,
+}
+
+async fn revoke(
+    State(app): State<App>,
+    asker: Asker,
+    Path(word): Path<String>,
+    Query(bound): Query<Bound>,
+    body: Bytes,
+) -> Answer {
+    let changing: Changing = read(&body)?;
+    let reason = changing.reason.as_deref().unwrap_or("unspecified");
+    let reason = Reason::parse(reason).filter(|reason| reason.is_final()).ok_or_else(unknown_reason)?;
+    change(&app, &word, &bound, &changing, StatusChange::Revoke(reason), asker).await
+}
+
+async fn hold(
+    State(app): State<App>,
+    asker: Asker,
+    Path(word): Path<String>,
+    Query(bound): Query<Bound>,
+    body: Bytes,
+) -> Answer {
+    change(&app, &word, &bound, &read(&body)?, StatusChange::Revoke(Reason::CertificateHold), asker).await
+}
+
+async fn release(
+    State(app): State<App>,
+    asker: Asker,
+    Path(word): Path<String>,
+    Query(bound): Query<Bound>,
+    body: Bytes,
+) -> Answer {
+    change(&app, &word, &bound, &read(&body)?, StatusChange::Release, asker).await
+}
+
+async fn change(
+    app: &App,
+    word: &str,
+    bound: &Bound,
+    changing: &Changing,
+    change: StatusChange,
+    asker: Asker,
+) -> Answer {
+    let row = app.clients.find(word, bound.tenant.as_deref()).await?;
+    let serial = changing.serial.as_deref().map(Serial::parse_hex).transpose();
+    let serial = serial.map_err(|error| Problem::unprocessable(error.to_string()))?.map(|serial| serial.to_string());
+    let (client, serials) = app.clients.change_status(&row, serial.as_deref(), change, app.clock.now()).await?;
+    let told = match change {
+        StatusChange::Revoke(reason) => reason.as_str(),
+        StatusChange::Release => "released",
+    };
+    let (name, serials, requested_by) = (&client.identifier, serials.join(" "), name_of(asker));
+    tracing::info!(client = name, ca = client.ca, serials, reason = told, requested_by, "client certificates changed");
+    view(app, &client, StatusCode::OK).await
+}
+
+fn unknown_reason() -> Problem {
+    let known: Vec<&str> = Reason::ALL.iter().filter(|reason| reason.is_final()).map(|reason| reason.as_str()).collect();
+    Problem::unprocessable(format!("`reason` is one of {}", known.join(", "))).with("reasons", json!(known))
 }
 
 #[derive(Debug, Deserialize)]
@@ -301,6 +373,14 @@ impl From<ClientError> for Problem {
             ClientError::Ambiguous { ids, .. } => Self::new(StatusCode::CONFLICT, told).with("ids", json!(ids)),
             ClientError::Refused(faults) => Self::unprocessable(told).with("faults", json!(faults)),
             ClientError::NoCa { .. } | ClientError::NoPart { .. } | ClientError::Ca { .. } => Self::unprocessable(told),
+            ClientError::Revocation(RevocationError::Unknown { .. }) => Self::not_found(told),
+            ClientError::Revocation(RevocationError::NotOnHold | RevocationError::Final { .. }) => {
+                Self::new(StatusCode::CONFLICT, told)
+            }
+            ClientError::Revocation(RevocationError::NotWritten(_)) => {
+                tracing::error!("an answer failed: {told}");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, told)
+            }
             ClientError::Key(_) | ClientError::Chain(_) | ClientError::Bundle(_) | ClientError::Interrupted => {
                 tracing::error!("an answer failed: {told}");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, told)

@@ -360,3 +360,59 @@ fn what_was_begun_is_finished_by_the_next_start() {
         daemon.cli_json(&["client", "stats"])["by_status"]["valid"] == 3
     });
 }
+
+#[test]
+fn revoked_held_and_released() {
+    let (_home, mut daemon) = start();
+    let first = issue(&daemon, &["--cn", "Ann", "--auto-renew"]);
+    let second = daemon.cli_json(&["client", "renew", "ann"]);
+    let of = |view: &Value| {
+        let all = view["certificates"].as_array().unwrap().iter();
+        all.map(|one| one["revocation_reason"].as_str().unwrap_or("-").to_owned()).collect::<Vec<_>>()
+    };
+    let held = daemon.cli_json(&["client", "hold", "ann"]);
+    assert_eq!((&held["status"], of(&held)), (&"on-hold".into(), vec!["certificateHold".to_owned(); 2]));
+    assert_eq!(held["renewal_at"], Value::Null, "what is on hold is not renewed");
+    assert!(refused(&daemon, &["client", "renew", "ann"]).contains("release it first"));
+    assert_eq!(daemon.cli_json(&["client", "list", "--status", "on-hold"])["clients"].as_array().unwrap().len(), 1);
+    let released = daemon.cli_json(&["client", "release", "ann"]);
+    assert_eq!((&released["status"], of(&released)), (&"valid".into(), vec!["-".to_owned(); 2]));
+    assert!(released["renewal_at"].is_string());
+    assert!(refused(&daemon, &["client", "release", "ann"]).contains("nothing to release"));
+
+    let third = daemon.cli_json(&["client", "renew", "ann", "--revoke-old"]);
+    assert_eq!((&third["status"], of(&third)), (&"valid".into(), ["-", "superseded", "superseded"].map(str::to_owned).to_vec()));
+    assert_ne!(third["serial"], second["serial"]);
+    let one = daemon.cli(&["client", "revoke", "ann", "--reason", "superseded", "--serial", first["serial"].as_str().unwrap()]);
+    assert_eq!(one.status.code(), Some(1), "it is revoked for good: {}", said(&one));
+    let gone = daemon.cli_json(&["client", "revoke", "ann", "--reason", "keyCompromise"]);
+    assert_eq!((&gone["status"], &of(&gone)[0]), (&"revoked".into(), &"keyCompromise".to_owned()));
+    for words in [&["client", "release", "ann"][..], &["client", "renew", "ann"], &["client", "hold", "ann"]] {
+        refused(&daemon, words);
+    }
+    assert_eq!(daemon.cli_json(&["client", "stats"])["by_status"]["revoked"], 1);
+    assert!(daemon.terminate().success());
+}
+
+#[test]
+fn a_crash_while_old_certificates_are_revoked_is_made_good() {
+    let home = Home::new();
+    home.save(&config(&home, ""));
+    let clock = Clock::new(&home);
+    let mut daemon = Daemon::start_with_env(&home, &[clock.variable()]);
+    issue(&daemon, &["--cn", "Ann"]);
+    assert!(daemon.terminate().success());
+    let variables = [clock.variable(), (renewd::crash::VARIABLE, "revocation_logged")];
+    let mut daemon = Daemon::start_with_env(&home, &variables);
+    assert!(!daemon.cli(&["client", "renew", "ann", "--revoke-old"]).status.success());
+    assert!(!daemon.wait().success(), "it was killed");
+    clock.set(60);
+    let mut daemon = Daemon::start_with_env(&home, &[clock.variable()]);
+    daemon.until(LIMIT, "nothing is owed", |daemon| {
+        let view = daemon.cli_json(&["client", "show", "ann"]);
+        view["certificates"][0]["owed"].is_null()
+    });
+    let view = daemon.cli_json(&["client", "show", "ann"]);
+    assert_eq!((&view["status"], &view["version"]), (&"valid".into(), &2.into()));
+    assert_eq!(view["certificates"][1]["revocation_reason"], "superseded");
+}

@@ -11,6 +11,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use renewd::ca::client::Clients;
+use renewd::ca::revoke::Revocations;
 use renewd::ca::{Authority, LeafRequest, Registry};
 use renewd::clock::{Clock, Timestamp};
 use renewd::config::{Config, ConfigError, Report};
@@ -85,8 +86,10 @@ impl TestApp {
         let status = Arc::new(Status::new(clock.now()));
         let (reload, requests) = mpsc::channel(1);
         let registry = Registry::open(state.clone(), clock.clone(), &config);
+        let revocations = Revocations::open(&state, &config.state.directory).await.unwrap();
+        let clients = Clients::new(registry.clone(), revocations);
         let config = Arc::new(ArcSwap::from_pointee(config));
-        let app = App { config, state, clock, clients: Clients::new(registry.clone()), registry, status, reload };
+        let app = App { config, state, clock, clients, registry, status, reload };
         let this = Self { app, requests: Some(requests), _folder: folder };
         this.authority().await;
         this

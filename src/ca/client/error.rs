@@ -7,6 +7,7 @@ use crate::state::StateError;
 
 use super::request::Fault;
 use crate::ca::CaError;
+use crate::ca::revoke::RevocationError;
 
 /// Why something that was asked for is not done.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +73,9 @@ pub enum ClientError {
         /// What to do.
         hint: &'static str,
     },
+    /// A certificate is not revoked, or not released.
+    #[error("how its certificate stands was not changed")]
+    Revocation(#[from] RevocationError),
     /// There is no such part.
     #[error("there is no {part} of client `{identifier}`: {why}")]
     NoPart {

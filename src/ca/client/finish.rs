@@ -11,7 +11,7 @@ use crate::config::RenewPolicy;
 use crate::pki::chain::Chain;
 use crate::planner::renewal::Life;
 use crate::state::client::ClientRow;
-use crate::state::client::certificate::{ClientCertificateRow, IssuedClient};
+use crate::state::client::certificate::{ClientCertificateRow, ClientOwed, IssuedClient};
 
 impl Clients {
     /// Has the CAs sign what was written down, notes it, and pays what else is owed. Answers each identity as it stands
@@ -38,7 +38,7 @@ impl Clients {
         }
         let mut answers = Vec::with_capacity(rows.len());
         for (row, outcome) in rows.iter().zip(outcomes) {
-            answers.push(self.settle(row, outcome).await?);
+            answers.push(self.settle(row, outcome, now).await?);
         }
         Ok(answers)
     }
@@ -80,12 +80,18 @@ impl Clients {
         &self,
         row: &ClientCertificateRow,
         outcome: Result<(), ClientError>,
+        now: Timestamp,
     ) -> Result<Result<ClientRow, ClientError>, ClientError> {
         if let Err(refused) = outcome {
             if !matches!(refused, ClientError::State(_)) {
                 self.state.withdraw_client_certificate(row).await?;
             }
             return Ok(Err(refused));
+        }
+        if matches!(row.owed, Some(ClientOwed::Revoke | ClientOwed::IssueAndRevoke))
+            && let Err(failed) = self.revoke_older(row, now).await
+        {
+            return Ok(Err(failed));
         }
         let client = self.state.client(&row.client).await?;
         Ok(client.ok_or_else(|| ClientError::gone(&row.client)))

@@ -18,6 +18,8 @@ pub struct Renewal {
     /// Another request in PEM, in place of the one before. Without one an identity whose key is its own gets that key
     /// certified again.
     pub csr: Option<String>,
+    /// The certificates before it are revoked as superseded.
+    pub revoke_old: bool,
 }
 
 impl Clients {
@@ -43,7 +45,7 @@ impl Clients {
             (Some(key), _) => ClientKey::Own(key),
             (None, csr) => ClientKey::Request(csr.as_deref().unwrap_or_default()),
         };
-        let new = NewClientCertificate { key, revoke_old: false };
+        let new = NewClientCertificate { key, revoke_old: renewal.revoke_old };
         let id = self.state.add_client_certificate(client, &new, asker, now).await?;
         let row = self.state.client_certificate(&id).await?;
         let mut outcomes = self.finish(row.into_iter().collect(), now).await?;

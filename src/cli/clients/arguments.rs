@@ -7,6 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::super::client::segment;
+use crate::ca::revoke::Reason;
 use crate::pki::key::KeyType;
 use crate::state::client::list::ClientStatus;
 
@@ -94,10 +95,11 @@ Examples:
     /// Issue the next certificate of a client, with a new key
     ///
     /// A client whose key was made elsewhere gets that key certified again, or another with --csr. The certificate before
-    /// it stays in force until it ends.
+    /// it stays in force until it ends, unless told otherwise.
     #[command(after_help = "\
 Examples:
   renewd client renew ann
+  renewd client renew ann --revoke-old
   renewd client renew ann --csr new.csr")]
     Renew {
         /// Which client
@@ -106,6 +108,54 @@ Examples:
         /// Another request
         #[arg(long, value_name = "FILE")]
         csr: Option<PathBuf>,
+        /// Revoke those before it, as superseded
+        #[arg(long)]
+        revoke_old: bool,
+    },
+
+    /// Revoke all certificates of a client that are in force, or one of them
+    ///
+    /// A revocation is final: the client gets no certificate any more.
+    #[command(after_help = "\
+Examples:
+  renewd client revoke ann --reason keyCompromise
+  renewd client revoke ann --reason superseded --serial 0a1b2c3d4e5f60718293a4b5c6d7e8f9")]
+    Revoke {
+        /// Which client
+        #[command(flatten)]
+        named: Named,
+        /// Why
+        #[arg(long, value_name = "REASON", ignore_case = true, value_parser = reasons())]
+        reason: String,
+        /// This one alone
+        #[arg(long, value_name = "SERIAL")]
+        serial: Option<String>,
+    },
+
+    /// Revoke the certificates of a client for the time being
+    #[command(after_help = "\
+Example:
+  renewd client hold ann")]
+    Hold {
+        /// Which client
+        #[command(flatten)]
+        named: Named,
+        /// This one alone
+        #[arg(long, value_name = "SERIAL")]
+        serial: Option<String>,
+    },
+
+    /// End a hold
+    #[command(after_help = "\
+Example:
+  renewd client release ann")]
+    Release {
+        /// Which client
+        #[command(flatten)]
+        named: Named,
+        /// This one alone
+        #[arg(long, value_name = "SERIAL")]
+        serial: Option<String>,
     },
 
     /// Have a client renewed without being asked, when a third of its life is left
@@ -324,6 +374,11 @@ impl Part {
 
 fn key_types() -> PossibleValuesParser {
     PossibleValuesParser::new(KeyType::ALL.map(KeyType::as_str))
+}
+
+fn reasons() -> PossibleValuesParser {
+    let reasons = Reason::ALL.into_iter().filter(|reason| reason.is_final());
+    PossibleValuesParser::new(reasons.map(Reason::as_str))
 }
 
 fn statuses() -> PossibleValuesParser {
