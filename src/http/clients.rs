@@ -102,7 +102,13 @@ fn tell(given: &Given, asker: &str) {
     let serial = given.client.current.as_ref().map_or("", |current| current.serial.as_str());
     let Given { client, repeated } = given;
     if !repeated {
-        tracing::info!(client = client.identifier, ca = client.ca, serial, requested_by = asker, "a client certificate was issued");
+        tracing::info!(
+            client = client.identifier,
+            ca = client.ca,
+            serial,
+            requested_by = asker,
+            "a client certificate was issued"
+        );
     }
 }
 
@@ -190,7 +196,8 @@ async fn change(
 }
 
 fn unknown_reason() -> Problem {
-    let known: Vec<&str> = Reason::ALL.iter().filter(|reason| reason.is_final()).map(|reason| reason.as_str()).collect();
+    let known: Vec<&str> =
+        Reason::ALL.iter().filter(|reason| reason.is_final()).map(|reason| reason.as_str()).collect();
     Problem::unprocessable(format!("`reason` is one of {}", known.join(", "))).with("reasons", json!(known))
 }
 

@@ -10,7 +10,9 @@ use std::time::Duration;
 use sqlx::any::AnyRow;
 
 use super::certificate::words;
-use super::row::{count, integer, list as texts, optional_integer, optional_text, optional_time, parsed, text, time, to_list};
+use super::row::{
+    count, integer, list as texts, optional_integer, optional_text, optional_time, parsed, text, time, to_list,
+};
 use super::{Result, State, Write};
 use crate::clock::Timestamp;
 use certificate::NewClientCertificate;
@@ -201,7 +203,9 @@ impl State {
         for (client, certificate) in new {
             let id = super::new_id();
             added.push(match insert(&mut write, &id, client, asker, now).await? {
-                true => Some(self.insert_client_certificate(&mut write, &id, client.ca, 1, certificate, asker, now).await?),
+                true => {
+                    Some(self.insert_client_certificate(&mut write, &id, client.ca, 1, certificate, asker, now).await?)
+                }
                 false => None,
             });
         }

@@ -76,10 +76,25 @@ fn a_certificate_is_issued_and_taken_home() {
     home.secret("password", "gehe1m");
     let view = issue(
         &daemon,
-        &["--cn", "Ann Smith", "--email", "ann@example.com", "--org", "Example", "--usage", "vpn", "--out", path(&out),
-          "--pfx-password-file", path(&home.file("password"))],
+        &[
+            "--cn",
+            "Ann Smith",
+            "--email",
+            "ann@example.com",
+            "--org",
+            "Example",
+            "--usage",
+            "vpn",
+            "--out",
+            path(&out),
+            "--pfx-password-file",
+            path(&home.file("password")),
+        ],
     );
-    assert_eq!((&view["identifier"], &view["status"], &view["version"]), (&"ann-smith".into(), &"valid".into(), &1.into()));
+    assert_eq!(
+        (&view["identifier"], &view["status"], &view["version"]),
+        (&"ann-smith".into(), &"valid".into(), &1.into())
+    );
     let file = |name: &str| out.join(format!("ann-smith.{name}"));
     verify(&home, &daemon, &file("crt"));
     let certificate = text(&file("crt"));
@@ -122,7 +137,9 @@ fn nginx_lets_the_holder_in_and_nobody_else() {
             "server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {}; ssl_certificate_key {}; \
              ssl_client_certificate {}; ssl_verify_client on; ssl_verify_depth 2; \
              location / {{ return 200 \"$ssl_client_s_dn\\n\"; }} }}\n",
-            certificate.display(), key.display(), root.display(),
+            certificate.display(),
+            key.display(),
+            root.display(),
         )
     });
     let ask = |words: &[&str]| {
@@ -141,7 +158,8 @@ fn somebodys_own_request_is_signed_and_nothing_is_smuggled_in() {
     let (home, daemon) = start();
     let out = home.file("certs");
     let (key, plain) = csr(&home, "bob", &["subjectAltName=email:bob@example.com", "extendedKeyUsage=clientAuth"]);
-    let sign = |csr: &Path| ["client", "sign", "--ca", "own", "--csr", path(csr), "--out", path(&out)].map(str::to_owned);
+    let sign =
+        |csr: &Path| ["client", "sign", "--ca", "own", "--csr", path(csr), "--out", path(&out)].map(str::to_owned);
     let words = |csr: &Path| sign(csr).to_vec();
     let run = |csr: &Path| daemon.cli(&words(csr).iter().map(String::as_str).collect::<Vec<_>>());
     let output = run(&plain);
@@ -224,7 +242,10 @@ fn lists_are_filtered_and_paged() {
     }
     assert_eq!(pages, "2|2|1|");
     let stats = daemon.cli_json(&["client", "stats"]);
-    assert_eq!((&stats["total"], &stats["by_usage"]["vpn"], &stats["by_ca"]["own"]["valid"]), (&5.into(), &3.into(), &5.into()));
+    assert_eq!(
+        (&stats["total"], &stats["by_usage"]["vpn"], &stats["by_ca"]["own"]["valid"]),
+        (&5.into(), &3.into(), &5.into())
+    );
     let told = said(&daemon.cli(&["client", "list", "--limit", "2"]));
     assert!(told.contains("Device 0") && told.contains("There are more: --after "), "{told}");
 }
@@ -264,7 +285,10 @@ fn a_client_is_renewed_without_being_asked() {
     clock.set(21 * DAY);
     daemon.until(LIMIT, "it is renewed", |daemon| daemon.cli_json(&["client", "show", "ann"])["version"] == 2);
     let expiring = daemon.cli_json(&["client", "list", "--status", "expiring"]);
-    assert_eq!((expiring["clients"].as_array().unwrap().len(), &expiring["clients"][0]["identifier"]), (1, &"bob".into()));
+    assert_eq!(
+        (expiring["clients"].as_array().unwrap().len(), &expiring["clients"][0]["identifier"]),
+        (1, &"bob".into())
+    );
     assert_eq!(daemon.cli_json(&["client", "show", "bob"])["version"], 1);
     daemon.cli_json(&["client", "auto-renew", "bob"]);
     daemon.until(LIMIT, "the other is, too", |daemon| daemon.cli_json(&["client", "show", "bob"])["version"] == 2);
@@ -287,7 +311,8 @@ fn a_table_is_issued_but_for_its_bad_rows() {
         "Common Name,mail,usage,days,id\nAnn,ann@example.com,vpn,30,ann\nBob,nobody,vpn,soon,bob\n\"Eve, Dr.\",,,,eve\n\
          Far,,,9000,far\nFor,,,900,for\n",
     );
-    let words = |more: &[&'static str]| [&["client", "batch", path(&table), "--ca", "own", "--out", path(&out)], more].concat();
+    let words =
+        |more: &[&'static str]| [&["client", "batch", path(&table), "--ca", "own", "--out", path(&out)], more].concat();
     let tried = daemon.cli(&words(&["--dry-run", "--json"]));
     let told: Value = serde_json::from_slice(&tried.stdout).unwrap();
     assert_eq!((&told["successful"], &told["failed"]), (&2.into(), &3.into()), "{told}");
@@ -295,8 +320,13 @@ fn a_table_is_issued_but_for_its_bad_rows() {
 
     let output = daemon.cli(&words(&[]));
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    for line in ["row 2: email: `nobody` is no mail address", "row 2: days: `soon` cannot be read", "row 4: days: 9000",
-                 "row 5: common_name:", "2 issued, 0 issued before, 3 refused"] {
+    for line in [
+        "row 2: email: `nobody` is no mail address",
+        "row 2: days: `soon` cannot be read",
+        "row 4: days: 9000",
+        "row 5: common_name:",
+        "2 issued, 0 issued before, 3 refused",
+    ] {
         assert!(said(&output).contains(line), "{line}: {}", said(&output));
     }
     let first = text(&out.join("ann.crt"));
@@ -356,9 +386,7 @@ fn what_was_begun_is_finished_by_the_next_start() {
     }
     clock.set(60);
     let mut daemon = Daemon::start_with_env(&home, &[clock.variable()]);
-    daemon.until(LIMIT, "all are finished", |daemon| {
-        daemon.cli_json(&["client", "stats"])["by_status"]["valid"] == 3
-    });
+    daemon.until(LIMIT, "all are finished", |daemon| daemon.cli_json(&["client", "stats"])["by_status"]["valid"] == 3);
 }
 
 #[test]
@@ -381,9 +409,20 @@ fn revoked_held_and_released() {
     assert!(refused(&daemon, &["client", "release", "ann"]).contains("nothing to release"));
 
     let third = daemon.cli_json(&["client", "renew", "ann", "--revoke-old"]);
-    assert_eq!((&third["status"], of(&third)), (&"valid".into(), ["-", "superseded", "superseded"].map(str::to_owned).to_vec()));
+    assert_eq!(
+        (&third["status"], of(&third)),
+        (&"valid".into(), ["-", "superseded", "superseded"].map(str::to_owned).to_vec())
+    );
     assert_ne!(third["serial"], second["serial"]);
-    let one = daemon.cli(&["client", "revoke", "ann", "--reason", "superseded", "--serial", first["serial"].as_str().unwrap()]);
+    let one = daemon.cli(&[
+        "client",
+        "revoke",
+        "ann",
+        "--reason",
+        "superseded",
+        "--serial",
+        first["serial"].as_str().unwrap(),
+    ]);
     assert_eq!(one.status.code(), Some(1), "it is revoked for good: {}", said(&one));
     let gone = daemon.cli_json(&["client", "revoke", "ann", "--reason", "keyCompromise"]);
     assert_eq!((&gone["status"], &of(&gone)[0]), (&"revoked".into(), &"keyCompromise".to_owned()));

@@ -110,7 +110,8 @@ impl Clients {
         let missing = |why| ClientError::NoPart { identifier: client.identifier.clone(), part: part.as_str(), why };
         let current = client.current.as_ref().ok_or_else(|| missing("nothing was issued yet"))?;
         let row = self.state.client_certificate(&current.id).await?.ok_or_else(|| ClientError::gone(&client.id))?;
-        let key = || self.key(&row)?.ok_or_else(|| missing("the key was made elsewhere, and only its request came here"));
+        let key =
+            || self.key(&row)?.ok_or_else(|| missing("the key was made elsewhere, and only its request came here"));
         let bytes = match part {
             Part::Crt => self.chain(&row).await?.certificate_pem().into_bytes(),
             Part::Chain => self.chain(&row).await?.chain_pem().into_bytes(),

@@ -19,7 +19,9 @@ pub enum ClientError {
     #[error("{}", told(.0))]
     Refused(Vec<Fault>),
     /// The tenant has another identity of that name.
-    #[error("there is another client `{identifier}` already, with another {differs}: choose another id, or renew that one")]
+    #[error(
+        "there is another client `{identifier}` already, with another {differs}: choose another id, or renew that one"
+    )]
     Taken {
         /// The name.
         identifier: String,

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use super::{ClientError, Clients};
 use crate::ca::CaError;
 use crate::clock::Timestamp;
-use crate::crash;
 use crate::config::RenewPolicy;
+use crate::crash;
 use crate::pki::chain::Chain;
 use crate::planner::renewal::Life;
 use crate::state::client::ClientRow;
@@ -115,7 +115,11 @@ impl Clients {
             match outcome {
                 Ok(client) => tracing::info!(client = client.identifier, "a client certificate was finished"),
                 Err(failed) => {
-                    tracing::warn!(certificate = id, "a client certificate is not finished: {}", providers::error::chain(&failed));
+                    tracing::warn!(
+                        certificate = id,
+                        "a client certificate is not finished: {}",
+                        providers::error::chain(&failed)
+                    );
                 }
             }
         }

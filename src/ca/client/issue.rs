@@ -159,7 +159,8 @@ impl Clients {
         for _ in 0..TRIES {
             let places: Vec<usize> = (0..asked.len()).filter(|place| written[*place].is_none()).collect();
             let keys: Vec<_> = asked.iter().map(|one| one.key.as_ref().map(PrivateKey::to_pkcs8_der)).collect();
-            let new: Vec<_> = places.iter().map(|place| asked[*place].row(keys[*place].as_ref().map(|key| key.as_slice()))).collect();
+            let new: Vec<_> =
+                places.iter().map(|place| asked[*place].row(keys[*place].as_ref().map(|key| key.as_slice()))).collect();
             let ids = self.state.add_clients(&new, asker, now).await?;
             drop(new);
             for (place, id) in places.into_iter().zip(ids) {

@@ -82,7 +82,12 @@ impl Clients {
             match self.renew(client, &Renewal::default(), "renewd", now).await {
                 Ok(renewed) => {
                     let serial = renewed.current.map(|current| current.serial).unwrap_or_default();
-                    tracing::info!(client = renewed.identifier, ca = renewed.ca, serial, "a client certificate was renewed");
+                    tracing::info!(
+                        client = renewed.identifier,
+                        ca = renewed.ca,
+                        serial,
+                        "a client certificate was renewed"
+                    );
                 }
                 Err(ClientError::State(error)) => return Err(error.into()),
                 Err(failed) => self.put_off(client, &failed, now).await?,

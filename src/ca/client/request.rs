@@ -378,7 +378,9 @@ mod tests {
         for text in ["ann@example.com", "a.b+c@x.example"] {
             assert!(is_address(text), "{text}");
         }
-        for text in ["ann", "@example.com", "ann@", "a b@example.com", "a@b@example.com", "ann@*.example.com", "ä@x.example"] {
+        for text in
+            ["ann", "@example.com", "ann@", "a b@example.com", "a@b@example.com", "ann@*.example.com", "ä@x.example"]
+        {
             assert!(!is_address(text), "{text}");
         }
     }

@@ -53,7 +53,12 @@ impl Clients {
         Ok(self.state.client_debt_paid(&row.id).await?)
     }
 
-    async fn change(&self, row: &ClientCertificateRow, change: StatusChange, now: Timestamp) -> Result<(), ClientError> {
+    async fn change(
+        &self,
+        row: &ClientCertificateRow,
+        change: StatusChange,
+        now: Timestamp,
+    ) -> Result<(), ClientError> {
         let Some(serial) = &row.serial else { return Ok(()) };
         let unknown = || RevocationError::Unknown { ca: row.ca.clone(), serial: serial.clone() };
         let serial = Serial::parse_hex(serial).map_err(|_| unknown())?;

@@ -96,10 +96,11 @@ impl Table {
     fn some(&self, first: usize, batch: &Batch) -> &[Vec<String>] {
         let rows = &self.rows[first..];
         let slow = |row: &Vec<String>| row.iter().any(|cell| cell.trim().starts_with("rsa-"));
-        let most = match batch.key.as_deref().is_some_and(|key| key.starts_with("rsa-")) || rows.iter().take(ROWS).any(slow) {
-            true => SLOW_ROWS,
-            false => ROWS,
-        };
+        let most =
+            match batch.key.as_deref().is_some_and(|key| key.starts_with("rsa-")) || rows.iter().take(ROWS).any(slow) {
+                true => SLOW_ROWS,
+                false => ROWS,
+            };
         let mut octets = 0;
         let fits = |row: &&Vec<String>| {
             octets += row.iter().map(|cell| cell.len() + 3).sum::<usize>();

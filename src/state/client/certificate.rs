@@ -334,11 +334,13 @@ async fn note_serial(write: &mut Write, one: &IssuedClient) -> Result<bool> {
 }
 
 async fn supersede(write: &mut Write, one: &IssuedClient) -> Result<()> {
-    sqlx::query("UPDATE client_certificate SET superseded_by = $2 WHERE client = $1 AND id < $2 AND superseded_by IS NULL")
-        .bind(&one.client)
-        .bind(&one.id)
-        .execute(&mut **write)
-        .await?;
+    sqlx::query(
+        "UPDATE client_certificate SET superseded_by = $2 WHERE client = $1 AND id < $2 AND superseded_by IS NULL",
+    )
+    .bind(&one.client)
+    .bind(&one.id)
+    .execute(&mut **write)
+    .await?;
     Ok(())
 }
 

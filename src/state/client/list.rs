@@ -35,8 +35,7 @@ pub enum ClientStatus {
 
 impl ClientStatus {
     /// Every status.
-    pub const ALL: [Self; 6] =
-        [Self::Pending, Self::Valid, Self::Expiring, Self::Expired, Self::OnHold, Self::Revoked];
+    pub const ALL: [Self; 6] = [Self::Pending, Self::Valid, Self::Expiring, Self::Expired, Self::OnHold, Self::Revoked];
 
     /// As people write it.
     #[must_use]
@@ -114,7 +113,13 @@ impl State {
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn clients(&self, filter: &ClientFilter<'_>, after: &str, limit: u32, now: Timestamp) -> Result<ClientPage> {
+    pub async fn clients(
+        &self,
+        filter: &ClientFilter<'_>,
+        after: &str,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<ClientPage> {
         let asked = Asked::new(filter, after, now);
         let mut clients = self.page(&asked, limit).await?;
         let full = clients.len() > limit as usize;
@@ -172,7 +177,9 @@ impl State {
         let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(i64::from(limit));
         let query = if let Some(tenant) = tenant { query.bind(tenant) } else { query };
         let rows = query.fetch_all(self.reader()).await?;
-        rows.iter().map(|row| Ok((text(row, "organization")?, u64::try_from(integer(row, "clients")?).unwrap_or(0)))).collect()
+        rows.iter()
+            .map(|row| Ok((text(row, "organization")?, u64::try_from(integer(row, "clients")?).unwrap_or(0))))
+            .collect()
     }
 }
 
