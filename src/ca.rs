@@ -4,6 +4,7 @@
 //! that whatever leaves a CA is on record, and a crash anywhere leads to the same certificates.
 
 mod certificate;
+pub mod client;
 mod constraints;
 pub mod crl;
 mod error;

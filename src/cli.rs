@@ -5,6 +5,7 @@ mod arguments;
 mod ca;
 mod check;
 mod client;
+mod clients;
 mod doctor;
 mod failure;
 mod looking;
@@ -94,6 +95,7 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Outcome {
         Command::Ca { command } => ca::run(output, &world, &command).await,
         Command::Notify { command: NotifyCommand::List } => notify::list(output, &world).await,
         Command::Notify { command: NotifyCommand::Test { name } } => notify::test(output, &world, &name).await,
+        Command::Client { command } => clients::run(output, &world, *command).await,
         Command::Run(_) | Command::Completions { .. } | Command::Man { .. } | Command::Check | Command::Reload => {
             Ok(ExitCode::SUCCESS)
         }

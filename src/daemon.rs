@@ -24,7 +24,9 @@ use tokio::task::JoinSet;
 use tracing::{error, info};
 
 use crate::ca::Registry;
+use crate::ca::client::Clients;
 use crate::ca::ocsp::Responders;
+use crate::ca::revoke::Revocations;
 use crate::clock::Clock;
 use crate::config::{self, Loaded};
 use crate::http::{App, DoctorRequest, Listeners, ReloadRequest, Status, serve_socket};
@@ -88,6 +90,7 @@ impl Daemon {
         timekeeper.look().await?;
         reconcile::reconcile(&config, &state, clock.now()).await?;
         let registry = Registry::open(state.clone(), clock.clone(), &config);
+        let revocations = Revocations::open(&state, &config.state.directory).await?;
         let parts = Arc::new(ArcSwap::new(parts::build(&config, &registry, &clock, None)));
         parts.load().prepare().await;
         let worker = Worker::new(state.clone(), clock.clone(), Arc::clone(&parts), trusted);
@@ -100,6 +103,7 @@ impl Daemon {
             clock: clock.clone(),
             status: Arc::clone(&status),
             responders: Responders::new(registry.clone(), clock.clone()),
+            clients: Clients::new(registry.clone(), revocations),
             registry,
             sinks: Arc::new(ArcSwap::from_pointee(Sinks::of(&config.notify))),
             reload,

@@ -3,6 +3,7 @@
 //! It never issues anything: it reads the state, or writes down what is asked for, and the write wakes the loop.
 
 mod authority;
+mod clients;
 mod conditional;
 mod download;
 mod front;
@@ -35,6 +36,7 @@ pub use socket::{SocketError, serve_socket};
 pub use status::Status;
 
 use crate::ca::Registry;
+use crate::ca::client::Clients;
 use crate::ca::ocsp::Responders;
 use crate::clock::Clock;
 use crate::config::{Config, Note, Report};
@@ -55,6 +57,8 @@ pub struct App {
     pub registry: Registry,
     /// What answers OCSP for them.
     pub responders: Responders,
+    /// Client certificates.
+    pub clients: Clients,
     /// How the daemon itself stands.
     pub status: Arc<Status>,
     /// Where people are told, swapped by a reload.

@@ -5,9 +5,10 @@
 
 pub mod account;
 pub mod ca;
-pub mod ca_revocation;
 pub mod ca_index;
+pub mod ca_revocation;
 pub mod certificate;
+pub mod client;
 mod collation;
 pub mod crl;
 pub mod delivery;

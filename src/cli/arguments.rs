@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::ca::CaCommand;
+use super::clients::ClientCommand;
 use crate::issuer::RevocationReason;
 use crate::logging::{self, Level};
 
@@ -193,6 +194,18 @@ Examples:
         /// What to do
         #[command(subcommand)]
         command: AccountCommand,
+    },
+
+    /// Client certificates of the private CAs: issue, sign, list, download, renew, revoke
+    #[command(after_help = "\
+Examples:
+  renewd client issue --ca internal --cn Ann --out certs
+  renewd client list --status expiring
+  renewd client batch people.csv --ca internal --out certs")]
+    Client {
+        /// What to do
+        #[command(subcommand)]
+        command: Box<ClientCommand>,
     },
 
     /// Show, export or rotate a private CA

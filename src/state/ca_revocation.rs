@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sqlx::any::AnyRow;
 
 use super::row::{integer, optional_time, text, time};
-use super::{Result, State, Write, crl};
+use super::{Result, State, Write, client, crl};
 use crate::clock::Timestamp;
 
 /// How a leaf of a private CA stands, and where that is told.
@@ -123,7 +123,7 @@ async fn write_status(write: &mut Write, row: &CaStatusRow) -> Result<()> {
     .await?;
     match written.rows_affected() {
         0 => remember(write, row).await,
-        _ => Ok(()),
+        _ => client::certificate::follow(write, &row.ca, &row.serial).await,
     }
 }
 

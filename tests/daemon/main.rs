@@ -18,6 +18,7 @@ mod harness;
 mod home;
 mod own_ca;
 
+mod client;
 mod crash;
 mod deploy;
 mod doctor;

@@ -10,6 +10,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
+use renewd::ca::client::Clients;
+use renewd::ca::revoke::Revocations;
 use renewd::ca::{Authority, LeafRequest, Registry};
 use renewd::clock::{Clock, Timestamp};
 use renewd::config::{Config, ConfigError, Report};
@@ -84,10 +86,12 @@ impl TestApp {
         let status = Arc::new(Status::new(clock.now()));
         let (reload, requests) = mpsc::channel(1);
         let registry = Registry::open(state.clone(), clock.clone(), &config);
+        let revocations = Revocations::open(&state, &config.state.directory).await.unwrap();
+        let clients = Clients::new(registry.clone(), revocations);
         let config = Arc::new(ArcSwap::from_pointee(config));
-        let (sinks, doctor) = (Arc::default(), mpsc::channel(1).0);
-        let app = App { config, state, clock, registry, responders, status, sinks, reload, doctor };
         let responders = renewd::ca::ocsp::Responders::new(registry.clone(), clock.clone());
+        let (sinks, doctor) = (Arc::default(), mpsc::channel(1).0);
+        let app = App { config, state, clock, registry, responders, clients, status, sinks, reload, doctor };
         let this = Self { app, requests: Some(requests), _folder: folder };
         this.authority().await;
         this

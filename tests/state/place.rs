@@ -15,7 +15,7 @@ use renewd::state::version::NewVersion;
 use renewd::state::{OrderRow, State};
 use tempfile::TempDir;
 
-use super::{accounts, authority, certificates, consumers, jobs, limits, orders, outbox, sealing, versions};
+use super::{accounts, authority, certificates, clients, consumers, jobs, limits, orders, outbox, sealing, versions};
 use crate::peers::postgres::Postgres;
 
 /// The time at which every test begins.
@@ -25,6 +25,7 @@ pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
 const EMPTY: &str = "TRUNCATE account, certificate, version, acme_order, txt, delivery, deployment, job, registration, \
                      ca, ca_certificate, obstacle, spent, sink, event, notification, alert";
+                     client, client_certificate, ca, ca_certificate, obstacle, spent";
 
 macro_rules! each_body {
     ($open:expr, $($body:path),* $(,)?) => {
@@ -46,6 +47,12 @@ macro_rules! every_body {
             authority::a_generation_is_written_once_and_signed_once,
             authority::a_leaf_is_written_once_and_signed_once,
             authority::the_private_ca_issues,
+            clients::an_identity_is_written_once_and_issued_once,
+            clients::the_next_certificate_supersedes,
+            clients::what_the_ca_refuses_is_forgotten_again,
+            clients::who_is_due_is_renewed_and_put_off,
+            clients::lists_are_filtered_and_paged,
+            clients::a_page_looks_at_a_bounded_number_of_rows,
             certificates::texts_compare_in_c_order,
             certificates::what_is_due_comes_by_need,
             certificates::putting_down_never_hides_a_wish,
