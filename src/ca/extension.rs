@@ -106,6 +106,12 @@ impl Extension {
         Self::id_ce(56, false, NULL.to_vec())
     }
 
+    /// id-pkix-ocsp-nocheck (RFC 6960, section 4.2.2.2.1): nobody need ask about a responder's own certificate.
+    pub fn ocsp_no_check() -> Self {
+        const ID_PKIX_OCSP_NOCHECK: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 5];
+        Self { oid: ID_PKIX_OCSP_NOCHECK.to_vec(), critical: false, value: NULL.to_vec() }
+    }
+
     /// Which names may stand below this authority (section 4.2.1.10), each a GeneralName in DER.
     pub fn name_constraints(permitted: &[Vec<u8>], excluded: &[Vec<u8>]) -> Self {
         let subtrees = |tag: u8, bases: &[Vec<u8>]| {

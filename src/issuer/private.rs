@@ -160,6 +160,7 @@ mod tests {
             dns: BTreeMap::new(),
             stores: BTreeMap::new(),
             certificates: BTreeMap::new(),
+            notify: BTreeMap::new(),
         };
         let registry = Registry::open(state.clone(), Clock::system(), &config);
         Private::new("internal".to_owned(), Clock::system(), registry)

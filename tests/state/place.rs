@@ -24,8 +24,8 @@ pub(super) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
 const EMPTY: &str = "TRUNCATE account, certificate, version, acme_order, txt, delivery, deployment, job, registration, \
-                     ca, ca_certificate, obstacle, spent, sink, event, notification, alert";
-                     client, client_certificate, ca, ca_certificate, obstacle, spent";
+                     client, client_certificate, ca, ca_certificate, crl, ocsp_responder, obstacle, spent, sink, event, \
+                     notification, alert";
 
 macro_rules! each_body {
     ($open:expr, $($body:path),* $(,)?) => {
