@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tracing::error;
 
-use super::{crl_watch, lookout};
 use super::timekeeper::Timekeeper;
+use super::{crl_watch, lookout};
 use crate::ca::client::ClientError;
 use crate::clock::Timestamp;
 use crate::http::App;

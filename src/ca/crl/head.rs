@@ -38,7 +38,7 @@ impl Head {
     }
 }
 
-fn read(list: &mut (impl Read + Seek)) -> io::Result<Head> {
+pub(super) fn read(list: &mut (impl Read + Seek)) -> io::Result<Head> {
     let outer = Value::begin(list, SEQUENCE)?;
     let to_be_signed = Value::begin(list, SEQUENCE)?;
     Value::begin(list, 0x02)?.content(list)?;
