@@ -34,7 +34,7 @@ pub struct CaStatusRow {
 pub struct CaCounts {
     /// The generation.
     pub generation: u32,
-    /// Certificates on record.
+    /// Certificates on record, without those of its own OCSP responders.
     pub certificates: u64,
     /// Those of them that are revoked or on hold.
     pub revoked: u64,
@@ -108,25 +108,29 @@ impl State {
         Ok(())
     }
 
-    /// How many certificates each generation of a CA has issued, and revoked.
+    /// How many certificates each generation of a CA has issued to others than its own OCSP responders, and revoked.
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn ca_counts(&self, ca: &str) -> Result<Vec<CaCounts>> {
-        // Both are answered from an index, whatever stands in the rows.
-        let [all, revoked] = ["", "AND revoked_at IS NOT NULL "].map(|which| {
-            format!("SELECT generation, COUNT(*) AS count FROM ca_certificate WHERE ca = $1 {which}GROUP BY generation")
+        // Each is answered from an index, whatever stands in the rows. `!` comes next after a blank.
+        const RESPONDERS: &str = "AND order_id >= 'ocsp ' AND order_id < 'ocsp!'";
+        let all = self.counts_by_generation("", ca).await?;
+        let responders = self.counts_by_generation(RESPONDERS, ca).await?;
+        let revoked = self.counts_by_generation("AND revoked_at IS NOT NULL", ca).await?;
+        let of = |counts: &BTreeMap<u32, u64>, generation: &u32| counts.get(generation).copied().unwrap_or(0);
+        let counts = all.iter().map(|(generation, count)| CaCounts {
+            generation: *generation,
+            certificates: count.saturating_sub(of(&responders, generation)),
+            revoked: of(&revoked, generation),
         });
-        let revoked = self.counts_by_generation(revoked, ca).await?;
-        let all = self.counts_by_generation(all, ca).await?.into_iter();
-        let counts = |(generation, certificates)| {
-            let revoked = revoked.get(&generation).copied().unwrap_or(0);
-            CaCounts { generation, certificates, revoked }
-        };
-        Ok(all.map(counts).collect())
+        Ok(counts.collect())
     }
 
-    async fn counts_by_generation(&self, statement: String, ca: &str) -> Result<BTreeMap<u32, u64>> {
+    async fn counts_by_generation(&self, which: &str, ca: &str) -> Result<BTreeMap<u32, u64>> {
+        let statement = format!(
+            "SELECT generation, COUNT(*) AS count FROM ca_certificate WHERE ca = $1 {which} GROUP BY generation"
+        );
         let found = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(ca).fetch_all(self.reader()).await?;
         let count = |row: &AnyRow| {
             let generation = u32::try_from(integer(row, "generation")?).unwrap_or(u32::MAX);

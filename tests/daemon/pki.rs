@@ -66,11 +66,12 @@ impl Pki {
         self.until_listed(&serial, true);
     }
 
-    /// Waits until the shard's list names a serial, or does not any more.
+    /// Waits until both lists of the first generation name a serial, or do not any more.
     pub fn until_listed(&mut self, serial: &str, listed: bool) {
         let serial = serial.to_ascii_uppercase();
         self.daemon.until(LIMIT, "the list says so", |daemon| {
-            text(&daemon.get(NAMED[1]).body).contains(&format!("Serial Number: {serial}\n")) == listed
+            let says = |path| text(&daemon.get(path).body).contains(&format!("Serial Number: {serial}\n"));
+            [NAMED[1], "/crl/own/1/all.crl"].into_iter().all(|path| says(path) == listed)
         });
     }
 
