@@ -101,13 +101,14 @@ impl Crls {
     #[must_use]
     pub fn new(
         state: &State,
-        state_directory: PathBuf,
+        mut state_directory: PathBuf,
         signers: Arc<dyn ListSigners>,
         config: Arc<ArcSwap<Config>>,
     ) -> Self {
+        state_directory.push("crl");
         Self(Arc::new(Inner {
             state: state.clone(),
-            folder: Folder::new(state_directory.join("crl")),
+            folder: Folder::new(state_directory),
             signers,
             config,
             makings: Mutex::default(),
@@ -162,13 +163,13 @@ impl Crls {
     }
 
     /// Somebody has looked at a list's published URL: what is amiss there, or (`None`) all is well. Whether that is news.
-    pub fn seen(&self, name: &CrlName, amiss: Option<Amiss>) -> bool {
+    pub fn seen(&self, name: &CrlName, amiss: Option<&Amiss>) -> bool {
         let mut known = self.0.amiss.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = match amiss.clone() {
-            Some(amiss) => known.insert(name.clone(), amiss),
+        let before = match amiss {
+            Some(amiss) => known.insert(name.clone(), amiss.clone()),
             None => known.remove(name),
         };
-        before != amiss
+        before.as_ref() != amiss
     }
 
     /// What is amiss at published URLs, as far as somebody has looked.

@@ -47,7 +47,7 @@ async fn look(app: &App, after: Option<CrlName>) -> Result<Option<CrlName>, CrlE
         let signs = |signer: &&ListSigner| signer.ca == name.ca && signer.generation == name.generation;
         let (Some(url), Some(signer)) = (app.crls.url(&name), signers.iter().find(signs)) else { continue };
         let amiss = check(app, &name, &url, signer).await.err();
-        tell(app, &name, &url, amiss);
+        tell(app, &name, &url, amiss.as_ref());
     }
     Ok(last)
 }
@@ -88,12 +88,11 @@ async fn fetch(url: &str, most: u64) -> Result<Vec<u8>, String> {
 }
 
 /// Once when it begins, and once when it ends.
-fn tell(app: &App, name: &CrlName, url: &str, amiss: Option<Amiss>) {
-    let why = amiss.as_ref().map(|amiss| amiss.why().to_owned());
+fn tell(app: &App, name: &CrlName, url: &str, amiss: Option<&Amiss>) {
     if !app.crls.seen(name, amiss) {
         return;
     }
-    match why {
+    match amiss.map(Amiss::why) {
         Some(why) => error!(ca = name.ca, url, "the CRL is not what is found at its published URL: {why}"),
         None => info!(ca = name.ca, url, "the CRL is found at its published URL again"),
     }
