@@ -17,9 +17,11 @@ mod bridge;
 mod harness;
 mod home;
 mod own_ca;
+mod pki;
 
 mod client;
 mod crash;
+mod crl;
 mod deploy;
 mod doctor;
 mod failover;
