@@ -19,6 +19,7 @@ mod home;
 mod own_ca;
 
 mod client;
+mod client_life;
 mod crash;
 mod deploy;
 mod doctor;

@@ -72,6 +72,7 @@ impl Clients {
         }
         crash::named("client_signed");
         self.state.client_certificates_issued(&issued).await?;
+        crash::named("client_noted");
         Ok(outcomes)
     }
 

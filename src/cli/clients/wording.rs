@@ -98,8 +98,8 @@ pub(super) fn batch(sum: &Sum, dry_run: bool) -> String {
     let issued = if dry_run { "would be issued" } else { "issued" };
     let head = format!("{} {issued}, {} issued before, {} refused\n", sum.issued, sum.repeated, sum.refused);
     let lines = sum.results.iter().flat_map(|result| {
-        let row = result["row"].to_string();
-        faults(result).into_iter().map(move |fault| format!("row {row}: {fault}\n"))
+        let line = result["line"].to_string();
+        faults(result).into_iter().map(move |fault| format!("line {line}: {fault}\n"))
     });
     lines.chain([head]).collect()
 }
