@@ -44,7 +44,8 @@ fn an_answer_that_is_lost_is_asked_for_again() {
     let daemon = Daemon::start(&home);
     let view = show(&daemon, "ann");
     assert_eq!((&view["version"], &view["status"]), (&2.into(), &"revoked".into()));
-    let reasons: Vec<_> = view["certificates"].as_array().unwrap().iter().map(|one| &one["revocation_reason"]).collect();
+    let reasons: Vec<_> =
+        view["certificates"].as_array().unwrap().iter().map(|one| &one["revocation_reason"]).collect();
     // The first was revoked before the crash; asked again, the other is, too, and the first keeps its time.
     let first = view["certificates"].as_array().unwrap().iter().find(|one| one["revoked_at"].is_string()).unwrap();
     assert!(reasons.contains(&&Value::from("keyCompromise")), "{reasons:?}");
@@ -135,7 +136,9 @@ fn a_table_names_those_whose_key_is_elsewhere_too() {
     let (table, out) = (home.file("table.csv"), home.file("certs"));
     let told = daemon.cli(&["client", "batch", path(&table), "--ca", "own", "--out", path(&out)]);
     assert_eq!(told.status.code(), Some(1));
-    for line in ["line 3: cn: it is no UTF-8", "line 5: common_name: it is empty", "1 issued, 1 issued before, 2 refused"] {
+    for line in
+        ["line 3: cn: it is no UTF-8", "line 5: common_name: it is empty", "1 issued, 1 issued before, 2 refused"]
+    {
         assert!(said(&told).contains(line), "{line}: {}", said(&told));
     }
     assert!(out.join("bob.crt").exists() && !out.join("bob.key").exists() && out.join("ann.key").exists());

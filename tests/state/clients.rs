@@ -145,7 +145,10 @@ pub(super) async fn who_is_not_renewed_is_counted(state: &State) {
     assert_eq!((tally(0).await, tally(26 * 24).await, tally(30 * 24).await), ((2, 0, 0), (2, 0, 0), (2, 0, 1)));
     let troubles = state.client_troubles().await.unwrap();
     assert_eq!((troubles.len(), troubles[0].count, troubles[0].ca.as_str()), (1, 2, "own"));
-    assert_eq!((troubles[0].first.identifier.as_str(), troubles[0].first.renew_error.as_deref()), ("bob", Some("never")));
+    assert_eq!(
+        (troubles[0].first.identifier.as_str(), troubles[0].first.renew_error.as_deref()),
+        ("bob", Some("never"))
+    );
     state.set_client_renewal(&row(state, "bob").await.id, false).await.unwrap();
     assert_eq!(tally(31 * 24).await, (1, 0, 0));
     let counts = state.count_clients(NOW.plus(DAY * 31)).await.unwrap();

@@ -115,7 +115,17 @@ fn folder(result: &Value, batch: &Batch) -> PathBuf {
 /// `line,row,outcome,id,identifier,common_name,serial,not_after,errors`.
 fn results(sum: &Sum) -> anyhow::Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(["line", "row", "outcome", "id", "identifier", "common_name", "serial", "not_after", "errors"])?;
+    writer.write_record([
+        "line",
+        "row",
+        "outcome",
+        "id",
+        "identifier",
+        "common_name",
+        "serial",
+        "not_after",
+        "errors",
+    ])?;
     for result in &sum.results {
         let client = &result["client"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

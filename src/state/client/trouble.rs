@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use sqlx::any::AnyRow;
+
 use super::ClientRow;
 use crate::clock::Timestamp;
 use crate::state::client::list::ClientStatus;
@@ -50,8 +52,8 @@ impl State {
         .bind(now.minus(LATE).millis())
         .fetch_one(self.reader())
         .await?;
-        let number = |column| Ok(u64::try_from(integer(&row, column)?).unwrap_or(0));
-        Ok(ClientTally { failing: number("failing")?, expired: number("expired")?, late: number("late")? })
+        let (failing, expired, late) = (number(&row, "failing")?, number(&row, "expired")?, number(&row, "late")?);
+        Ok(ClientTally { failing, expired, late })
     }
 
     /// The CAs that have identities whose renewal failed.
@@ -62,7 +64,7 @@ impl State {
         let counts = "SELECT ca, COUNT(*) AS clients FROM client WHERE renew_failures > 0 GROUP BY ca ORDER BY ca";
         let mut troubles = Vec::new();
         for row in sqlx::query(counts).fetch_all(self.reader()).await? {
-            let (ca, count) = (text(&row, "ca")?, u64::try_from(integer(&row, "clients")?).unwrap_or(0));
+            let (ca, count) = (text(&row, "ca")?, number(&row, "clients")?);
             let first = "SELECT * FROM client WHERE renew_failures > 0 AND ca = $1 ORDER BY not_after, id LIMIT 1";
             let first = sqlx::query(first).bind(&ca).fetch_optional(self.reader()).await?;
             if let Some(first) = first {
@@ -88,9 +90,13 @@ impl State {
         let mut counts: BTreeMap<_, _> = ClientStatus::ALL.iter().map(|status| (status.as_str(), 0)).collect();
         for row in rows {
             if let Some(status) = ClientStatus::parse(&text(&row, "status")?) {
-                counts.insert(status.as_str(), u64::try_from(integer(&row, "clients")?).unwrap_or(0));
+                counts.insert(status.as_str(), number(&row, "clients")?);
             }
         }
         Ok(counts)
     }
+}
+
+fn number(row: &AnyRow, column: &str) -> Result<u64> {
+    Ok(u64::try_from(integer(row, column)?).unwrap_or(0))
 }
