@@ -1,14 +1,17 @@
 //! Client certificates over time: answers that are lost, renewals that fail, tenants and tables, and the same on
 //! PostgreSQL.
 
+use std::path::PathBuf;
+use std::process::Command;
+
 use serde_json::Value;
 
-use crate::client::{issue, path, refused, start, text};
+use crate::client::{authority, issue, openssl_says, path, refused, start, text};
 use crate::harness::{Daemon, said};
 use crate::home::{Home, STORE};
 use crate::own_ca::{Clock, DAY, LIMIT, OWN_CA, config};
-use crate::peers::openssl;
 use crate::peers::postgres::Postgres;
+use crate::peers::{openssl, programs};
 use crate::receiver::Receiver;
 
 fn show(daemon: &Daemon, client: &str) -> Value {
@@ -78,7 +81,8 @@ fn renewals_that_fail_are_told_and_end() {
     clock.set(29 * DAY);
     daemon.until(LIMIT, "it is told", |_| !receiver.of_kind("failed").is_empty());
     daemon.until(LIMIT, "both fail", |daemon| metrics(daemon, "renewd_clients_troubled{trouble=\"failing\"} 2\n"));
-    assert_eq!(health(&daemon), ("degraded".to_owned(), "degraded".to_owned()));
+    let degraded = ("degraded".to_owned(), "degraded".to_owned());
+    daemon.until(LIMIT, "health says so", |daemon| health(daemon) == degraded);
     assert!(metrics(&daemon, "renewd_clients{status=\"expiring\"} 3\n"), "{}", daemon.get("/metrics").text());
     let told = &receiver.of_kind("failed")[0];
     assert!(told["detail"].as_str().unwrap().contains("there is no CA `own`"), "{told}");
@@ -155,8 +159,8 @@ fn what_is_asked_wrongly_is_told() {
         (&["client", "revoke", "ann", "--reason", "because"][..], 2, "keyCompromise"),
         (&["client", "revoke", "ann", "--reason", "certificateHold"], 2, "possible values"),
         (&["client", "revoke", "ann"], 2, "--reason"),
-        (&["client", "revoke", "ann", "--reason", "superseded", "--serial", "zz"], 1, "zz"),
-        (&["client", "revoke", "ann", "--reason", "superseded", "--serial", "0a"], 1, "0a"),
+        (&["client", "revoke", "ann", "--reason", "superseded", "--serial", "zz"], 1, "hexadecimal"),
+        (&["client", "revoke", "ann", "--reason", "superseded", "--serial", "0a"], 1, "`ann` has no certificate `0a`"),
         (&["client", "hold", "nobody"], 1, "there is no client `nobody`"),
         (&["client", "list", "--status", "gone"], 2, "expiring"),
         (&["client", "issue", "--ca", "own", "--cn", "Ann", "--key", "dsa"], 2, "ecdsa-p256"),
@@ -202,4 +206,89 @@ fn all_of_it_works_on_postgres() {
     assert!(daemon.get("/metrics").text().contains("renewd_clients{status=\"valid\"} 60\n"));
     assert_eq!(health(&daemon).0, "ok");
     assert!(daemon.terminate().success());
+}
+
+#[test]
+fn a_serial_means_one_certificate_and_the_only_ca_needs_no_name() {
+    let (_home, daemon) = start();
+    let first = daemon.cli_json(&["client", "issue", "--cn", "Ann"]);
+    daemon.cli_json(&["client", "renew", "ann"]);
+    let serial = first["serial"].as_str().unwrap().to_uppercase();
+    let view = daemon.cli_json(&["client", "revoke", &serial, "--reason", "keyCompromise"]);
+    let reasons: Vec<_> =
+        view["certificates"].as_array().unwrap().iter().map(|one| &one["revocation_reason"]).collect();
+    assert_eq!((&view["status"], reasons), (&"valid".into(), vec![&Value::Null, &"keyCompromise".into()]));
+    assert!(refused(&daemon, &["client", "hold", &serial]).contains("revoked for good stays so"));
+    daemon.cli_json(&["client", "revoke", "ann", "--reason", "superseded"]);
+    let told = refused(&daemon, &["client", "auto-renew", "ann"]);
+    assert!(told.contains("is revoked: issue a certificate to a new client"), "{told}");
+    assert_eq!(show(&daemon, "ann")["auto_renew"], false);
+}
+
+/// What `openssl ocsp` and a CRL say of a certificate.
+struct Verifier {
+    url: String,
+    folder: PathBuf,
+    authority: PathBuf,
+    issuing: PathBuf,
+    certificate: PathBuf,
+}
+
+impl Verifier {
+    fn new(home: &Home, daemon: &Daemon, client: &str) -> Self {
+        let (_, issuing) = authority(home, daemon);
+        let certificate = home.file(&format!("{client}.crt"));
+        daemon.cli(&["client", "download", client, "--part", "crt", "--out", path(&certificate)]);
+        Self {
+            url: format!("http://127.0.0.1:{}/ocsp/own", home.port()),
+            folder: home.file("verifier"),
+            authority: home.write("authority.pem", &daemon.get("/ca/own.pem").text()),
+            issuing,
+            certificate,
+        }
+    }
+
+    fn ocsp(&self) -> String {
+        let asked = ["ocsp", "-issuer", path(&self.issuing), "-cert", path(&self.certificate), "-url", &self.url];
+        openssl_says(&[&asked[..], &["-CAfile", path(&self.authority)]].concat())
+    }
+
+    fn crl(&self, daemon: &Daemon) -> String {
+        std::fs::create_dir_all(&self.folder).unwrap();
+        let list = self.folder.join("crl.pem");
+        std::fs::write(&list, daemon.get("/crl/own.pem").body).unwrap();
+        let mut openssl = Command::new(programs::find("openssl"));
+        openssl.args(["verify", "-crl_check", "-CAfile", path(&self.authority), "-CRLfile", path(&list)]);
+        said(&programs::run(openssl.arg(&self.certificate), ""))
+    }
+
+    /// OCSP tells at once; the list follows.
+    fn says(&self, daemon: &mut Daemon, ocsp: &[&str], crl: &str) {
+        let told = self.ocsp();
+        for word in ocsp {
+            assert!(told.contains(word), "{word}: {told}");
+        }
+        daemon.until(LIMIT, crl, |daemon| self.crl(daemon).contains(crl));
+    }
+}
+
+#[test]
+fn verifiers_see_what_is_revoked_held_and_released() {
+    let home = Home::new();
+    home.save(&config(&home, ""));
+    let mut daemon = Daemon::start(&home);
+    issue(&daemon, &["--cn", "Ann"]);
+    issue(&daemon, &["--cn", "Bob"]);
+    let (ann, bob) = (Verifier::new(&home, &daemon, "ann"), Verifier::new(&home, &daemon, "bob"));
+    ann.says(&mut daemon, &["ann.crt: good"], "ann.crt: OK");
+    daemon.cli_json(&["client", "hold", "ann"]);
+    ann.says(&mut daemon, &["ann.crt: revoked", "Reason: certificateHold"], "certificate revoked");
+    daemon.cli_json(&["client", "release", "ann"]);
+    ann.says(&mut daemon, &["ann.crt: good"], "ann.crt: OK");
+    daemon.cli_json(&["client", "revoke", "ann", "--reason", "affiliationChanged"]);
+    ann.says(&mut daemon, &["ann.crt: revoked", "Reason: affiliationChanged"], "certificate revoked");
+    bob.says(&mut daemon, &["bob.crt: good"], "bob.crt: OK");
+    daemon.cli_json(&["client", "renew", "bob", "--revoke-old"]);
+    bob.says(&mut daemon, &["bob.crt: revoked", "Reason: superseded"], "certificate revoked");
+    Verifier::new(&home, &daemon, "bob").says(&mut daemon, &["bob.crt: good"], "bob.crt: OK");
 }

@@ -1,10 +1,12 @@
 //! `renewd client batch`: a table of clients, some rows at a time.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::super::failure::{Failure, Outcome};
 use super::super::output::Output;
@@ -48,12 +50,12 @@ pub(super) async fn run(output: &Output, world: &World, batch: &Batch) -> Outcom
 }
 
 async fn hand_over(world: &World, batch: &Batch, table: &Table, sum: &mut Sum) -> Result<(), Failure> {
-    let usual = json!({ "ca": batch.ca, "key": batch.key, "tenant": batch.tenant });
+    let usual = json!({ "ca": batch.ca.as_deref().unwrap_or_default(), "key": batch.key, "tenant": batch.tenant });
     let parts: &[&str] = if batch.dry_run { &[] } else { &["key", "crt", "fullchain"] };
     let mut first = 0;
     while first < table.rows.len() {
         if let Err(fault) = &table.rows[first].cells {
-            sum.take(&unreadable(first + 1, fault), table, batch)?;
+            sum.take(&unreadable(first + 1, fault), table);
             first += 1;
             continue;
         }
@@ -67,9 +69,11 @@ async fn hand_over(world: &World, batch: &Batch, table: &Table, sum: &mut Sum) -
             "parts": parts,
         });
         let answer: Value = world.client.post("/clients/batch", &body).await.map_err(|error| world.explain(error))?;
-        for result in answer["results"].as_array().into_iter().flatten() {
-            sum.take(result, table, batch)?;
+        let results = answer["results"].as_array().map(Vec::as_slice).unwrap_or_default();
+        for result in results {
+            sum.take(result, table);
         }
+        files::write_all(&files_of(results, batch)?)?;
         first += rows.len();
     }
     Ok(())
@@ -82,15 +86,11 @@ fn unreadable(row: usize, column: &str) -> Value {
 }
 
 impl Sum {
-    fn take(&mut self, result: &Value, table: &Table, batch: &Batch) -> anyhow::Result<()> {
+    fn take(&mut self, result: &Value, table: &Table) {
         match result["outcome"].as_str() {
             Some("refused") => self.refused += 1,
             Some("repeated") => self.repeated += 1,
             _ => self.issued += 1,
-        }
-        for file in result["files"].as_array().into_iter().flatten() {
-            let file = files::File::read(file)?;
-            files::write(&folder(result, batch).join(&file.file_name), &file.bytes)?;
         }
         let mut told = result.clone();
         if let Some(members) = told.as_object_mut() {
@@ -98,8 +98,19 @@ impl Sum {
             members.insert("line".to_owned(), json!(table.line(&result["row"])));
         }
         self.results.push(told);
-        Ok(())
     }
+}
+
+/// The files that the daemon's answer holds, each with its place.
+fn files_of(results: &[Value], batch: &Batch) -> anyhow::Result<BTreeMap<PathBuf, Zeroizing<Vec<u8>>>> {
+    let mut found = BTreeMap::new();
+    for result in results {
+        for file in result["files"].as_array().into_iter().flatten() {
+            let file = files::File::read(file)?;
+            found.insert(folder(result, batch).join(&file.file_name), file.bytes);
+        }
+    }
+    Ok(found)
 }
 
 /// Where the files of a row go: those of another tenant than the one on the command line have a directory of their own,

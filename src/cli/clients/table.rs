@@ -48,6 +48,7 @@ impl Table {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut reader = csv::ReaderBuilder::new().flexible(true).delimiter(separator(bytes)).from_reader(bytes);
         let headers: Vec<String> = reader.headers().context("its first line")?.iter().map(str::to_owned).collect();
+        anyhow::ensure!(!headers.is_empty(), "it is empty: its first line is to name the columns");
         let mut rows = Vec::new();
         for record in reader.byte_records() {
             let record = record?;
@@ -117,7 +118,7 @@ mod tests {
             assert_eq!(read.rows[0].cells.as_ref().unwrap(), &["Ann", "a"], "{text}");
         }
         assert_eq!(table(b"cn\nAnn\n").rows.len(), 1);
-        assert!(table(b"").rows.is_empty());
+        assert!(Table::parse(b"").is_err());
     }
 
     #[test]

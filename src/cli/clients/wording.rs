@@ -48,7 +48,7 @@ pub(super) fn client(view: &ClientView, now: Timestamp) -> String {
         ("Serial", view.serial.clone()),
         ("Valid from", when(&view.not_before)),
         ("Expires", when(&view.not_after)),
-        ("Renewed by itself", Some(if view.auto_renew { "yes" } else { "no" }.to_owned())),
+        ("Renewed by itself", Some(if view.auto_renew && view.status != "revoked" { "yes" } else { "no" }.to_owned())),
         ("Next renewal", when(&view.renewal_at)),
         ("Last renewal failed", view.renewal_error.clone()),
         ("Made", Some(format!("{} by {}", beside(&view.created_at, now), view.created_by))),
