@@ -120,7 +120,7 @@ impl Authority {
         let root = reader.root().await?;
         let mut generations = if begun { reader.generations(root.as_ref()).await? } else { Vec::new() };
         if let (true, Some(config)) = (generations.is_empty(), &terms.config) {
-            let maker = Maker { reader, config, now };
+            let maker = Maker { reader, config, public_url: terms.public_url.as_deref(), now };
             let root = maker.root().await?;
             maker.issuing(FIRST, &root).await?;
             generations = reader.generations(Some(&root)).await?;

@@ -2,10 +2,10 @@
 
 use zeroize::Zeroizing;
 
-use super::CaError;
 use super::generation::{ROOT, Reader, Root};
 use super::key::Signer;
 use super::profile::{self, Draft};
+use super::{CaError, pointers};
 use crate::clock::Timestamp;
 use crate::config;
 use crate::crash;
@@ -15,11 +15,16 @@ use crate::state::ca::{KeyPlace, NewCa};
 /// The first issuing certificate.
 pub(super) const FIRST: u32 = 1;
 
+/// All that a root has certified stands in one list.
+const ROOT_SHARD: u32 = 0;
+
 /// Makes what a CA has not got yet. Several may do so at once: the first to write something down has made it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Maker<'a> {
     pub reader: Reader<'a>,
     pub config: &'a config::Ca,
+    /// What distribution points begin with.
+    pub public_url: Option<&'a str>,
     pub now: Timestamp,
 }
 
@@ -55,7 +60,9 @@ impl Maker<'_> {
     /// An issuing certificate of that number, written down; whoever opens the CA next signs it where this does not.
     pub async fn issuing(&self, number: u32, root: &Root) -> Result<(), CaError> {
         let key = NewKey::make(self.config.key).await?;
-        let draft = profile::issuing(self.config, number, root, key.signer.spki_der(), self.now)?;
+        let crl_url = self.public_url.map(|url| pointers::crl_url(url, self.reader.name, ROOT, ROOT_SHARD));
+        let spki_der = key.signer.spki_der();
+        let draft = profile::issuing(self.config, number, root, crl_url.as_deref(), spki_der, self.now)?;
         self.write(number, &key, &draft).await?;
         crash::named("generation_written");
         Ok(())

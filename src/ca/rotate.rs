@@ -31,7 +31,7 @@ impl Authority {
         let config = terms.config.as_ref().ok_or(CaError::Retired)?;
         let reader = self.reader();
         let root = reader.root().await?.ok_or(CaError::RootKeyElsewhere)?;
-        Maker { reader, config, now }.issuing(from + 1, &root).await?;
+        Maker { reader, config, public_url: terms.public_url.as_deref(), now }.issuing(from + 1, &root).await?;
         let mut generations = Vec::clone(&self.generations());
         let known = generations.len();
         generations.extend(reader.generations(Some(&root)).await?.into_iter().skip(known).map(Arc::new));

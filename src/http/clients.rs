@@ -18,7 +18,7 @@ use crate::ca::client::batch::{Columns, MOST_ROWS, RowFault};
 use crate::ca::client::{
     ClientError, ClientRequest, Download, Given, Part, Renewal, StatusChange, Wanted, serial_meant,
 };
-use crate::ca::revoke::{Reason, RevocationError};
+use crate::ca::revoke::Reason;
 use crate::pki::serial::Serial;
 use crate::report::{self, ClientView, SCHEMA};
 use crate::state::client::ClientRow;
@@ -398,14 +398,7 @@ impl From<ClientError> for Problem {
             ClientError::Ambiguous { ids, .. } => Self::new(StatusCode::CONFLICT, told).with("ids", json!(ids)),
             ClientError::Refused(faults) => Self::unprocessable(told).with("faults", json!(faults)),
             ClientError::NoCa { .. } | ClientError::NoPart { .. } | ClientError::Ca { .. } => Self::unprocessable(told),
-            ClientError::Revocation(RevocationError::Unknown { .. }) => Self::not_found(told),
-            ClientError::Revocation(RevocationError::NotOnHold | RevocationError::Final { .. }) => {
-                Self::new(StatusCode::CONFLICT, told)
-            }
-            ClientError::Revocation(RevocationError::NotWritten(_)) => {
-                tracing::error!("an answer failed: {told}");
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, told)
-            }
+            ClientError::Revocation(error) => error.into(),
             ClientError::Key(_) | ClientError::Chain(_) | ClientError::Bundle(_) | ClientError::Interrupted => {
                 tracing::error!("an answer failed: {told}");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, told)

@@ -1,5 +1,7 @@
 //! `/health`: whether all is well, in numbers, without a name.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -8,10 +10,12 @@ use serde::Serialize;
 
 use super::App;
 use super::status::{ConfigStatus, ListenerState};
+use crate::ca::crl::{Amiss, Freshness, Lists};
 use crate::clock::Timestamp;
 use crate::state::StateError;
 use crate::state::certificate::Tally;
 use crate::state::client::trouble::ClientTally;
+use crate::state::crl::CrlName;
 use crate::state::outbox::SinkRow;
 
 /// How well a thing is; the last is the worst.
@@ -50,6 +54,8 @@ struct Checks {
     clients: Option<ClientsCheck>,
     #[serde(skip_serializing_if = "Option::is_none")]
     notifications: Option<NotificationsCheck>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crls: Option<CrlsCheck>,
     #[serde(skip_serializing_if = "Option::is_none")]
     txt_owed: Option<u32>,
 }
@@ -110,6 +116,19 @@ struct NotificationsCheck {
     sinks: usize,
     failing: usize,
     due: u32,
+}
+
+/// Lists of what our own CAs have revoked, and what is found at their published URLs. Not there without a private CA.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct CrlsCheck {
+    status: Grade,
+    lists: usize,
+    late: usize,
+    lapsed: usize,
+    unreachable: usize,
+    different: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_update: Option<Timestamp>,
 }
 
 /// `GET /health`.
@@ -176,6 +195,7 @@ pub(super) async fn examine(app: &App) -> Health {
         certificates: numbers.as_ref().ok().map(|(tally, _)| check_certificates(*tally)),
         clients: app.state.client_tally(now).await.ok().map(check_clients),
         notifications: app.state.sinks().await.ok().map(|sinks| check_notifications(&sinks, now)),
+        crls: check_crls(&app.crls.lists(), &app.crls.amiss(), now),
         txt_owed: numbers.ok().map(|(_, owed)| owed),
     };
     Health { schema: crate::report::SCHEMA, status: checks.worst(), version: env!("CARGO_PKG_VERSION"), checks }
@@ -189,7 +209,9 @@ impl Checks {
         let notifications = self.notifications.as_ref().map_or(Grade::Ok, |check| check.status);
         let issuers = self.issuers.as_ref().map_or(Grade::Ok, |check| check.status);
         let clients = self.clients.as_ref().map_or(Grade::Ok, |check| check.status);
-        others.into_iter().chain([config, certificates, clients, notifications, issuers]).max().unwrap_or(Grade::Ok)
+        let crls = self.crls.as_ref().map_or(Grade::Ok, |check| check.status);
+        let ours = [config, certificates, clients, notifications, issuers, crls];
+        others.into_iter().chain(ours).max().unwrap_or(Grade::Ok)
     }
 }
 
@@ -247,6 +269,21 @@ fn check_notifications(sinks: &[SinkRow], now: Timestamp) -> NotificationsCheck 
     let failing = sinks.iter().filter(|sink| sink.is_in_trouble(now)).count();
     let status = if failing > 0 { Grade::Degraded } else { Grade::Ok };
     NotificationsCheck { status, sinks: sinks.len(), failing, due: sinks.iter().map(|sink| sink.due).sum() }
+}
+
+fn check_crls(lists: &Lists, amiss: &BTreeMap<CrlName, Amiss>, now: Timestamp) -> Option<CrlsCheck> {
+    let count = |wanted| lists.all().filter(|list| list.freshness(now) == wanted).count();
+    let (late, lapsed) = (count(Freshness::Late), count(Freshness::Lapsed));
+    let unreachable = amiss.values().filter(|amiss| matches!(amiss, Amiss::Unreachable { .. })).count();
+    let different = amiss.len() - unreachable;
+    let status = match (lapsed, late + amiss.len()) {
+        (1.., _) => Grade::Failing,
+        (_, 1..) => Grade::Degraded,
+        _ => Grade::Ok,
+    };
+    let next_update = lists.all().filter_map(|list| list.head.as_ref()).map(|head| head.next_update).min();
+    let lists = lists.all().count();
+    (lists > 0).then_some(CrlsCheck { status, lists, late, lapsed, unreachable, different, next_update })
 }
 
 /// Each CA of the config has its issuing certificate.

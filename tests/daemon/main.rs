@@ -17,10 +17,12 @@ mod bridge;
 mod harness;
 mod home;
 mod own_ca;
+mod pki;
 
 mod client;
 mod client_life;
 mod crash;
+mod crl;
 mod deploy;
 mod doctor;
 mod failover;
