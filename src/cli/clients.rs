@@ -3,6 +3,7 @@
 mod arguments;
 mod batch;
 mod files;
+mod table;
 mod wording;
 
 use std::path::Path;

@@ -20,6 +20,7 @@ mod own_ca;
 mod pki;
 
 mod client;
+mod client_life;
 mod crash;
 mod crl;
 mod deploy;
