@@ -38,12 +38,11 @@ struct Leaf {
 
 impl World {
     fn start() -> Self {
-        Self::start_with("", &[])
+        Self::start_in(Home::new(), "", &[])
     }
 
     /// With these lines in `[ca.own]` and these variables.
-    fn start_with(lines: &str, variables: &[(&str, &str)]) -> Self {
-        let home = Home::new();
+    fn start_in(home: Home, lines: &str, variables: &[(&str, &str)]) -> Self {
         home.save(&config(&home, lines));
         let daemon = Daemon::start_with_env(&home, variables);
         let [issuing, root] = certificates(&daemon, "own");
@@ -77,8 +76,7 @@ impl World {
 
     fn issue_at(&self, ca: &str, name: &str) -> Leaf {
         let out = self.home.file("certs");
-        let view =
-            self.daemon.cli_json(&["client", "issue", "--ca", ca, "--cn", name, "--out", out.to_str().unwrap()]);
+        let view = self.daemon.cli_json(&["client", "issue", "--ca", ca, "--cn", name, "--out", out.to_str().unwrap()]);
         let file = |ending: &str| out.join(format!("{name}.{ending}"));
         let serial = octets(view["serial"].as_str().unwrap());
         Leaf { file: file("crt"), chain: file("fullchain.pem"), key: file("key"), serial }

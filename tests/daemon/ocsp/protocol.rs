@@ -109,8 +109,15 @@ fn a_get_is_read_however_its_base64_is_encoded() {
         assert_eq!(world.daemon.get(&format!("/ocsp/own/{text}")).body, posted.body, "{text}");
     }
     // Every alignment of these octets is met, so that there is each of the letters.
-    let octets = [&[0xff; 9][..], &[0xfb, 0xef, 0xbe].repeat(3), &[0], &[0xfb, 0xef, 0xbe].repeat(3), &[0],
-        &[0xfb, 0xef, 0xbe].repeat(3)].concat();
+    let octets = [
+        &[0xff; 9][..],
+        &[0xfb, 0xef, 0xbe].repeat(3),
+        &[0],
+        &[0xfb, 0xef, 0xbe].repeat(3),
+        &[0],
+        &[0xfb, 0xef, 0xbe].repeat(3),
+    ]
+    .concat();
     for length in octets.len() - 2..=octets.len() {
         let text = STANDARD.encode(request(std::slice::from_ref(&id), &[nonce(&octets[..length])]));
         assert!(text.contains('/') && text.contains('+'), "{text}");
