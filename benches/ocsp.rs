@@ -66,10 +66,14 @@ fn main() {
     let serials = tokio::runtime::Runtime::new().expect("a runtime can be made").block_on(record::fill(&home, MANY));
     at_rest(&mut table, "1,000,000 on record", &home);
     rates(&mut table, &home, &serials);
-    table.note(format!("daemon and bare server by turns on one core, the load on the other; the median of {TURNS} × {SECONDS} s"));
+    table.note(format!(
+        "daemon and bare server by turns on one core, the load on the other; the median of {TURNS} × {SECONDS} s"
+    ));
     table.note("start: to `/health/ready`, and until the index is read, of a daemon with both cores".to_owned());
-    table.note(format!("the load: `wrk` with 32 connections, GET; latency: {PACE} requests a second on 16 connections, \
-                        from when each was due"));
+    table.note(format!(
+        "the load: `wrk` with 32 connections, GET; latency: {PACE} requests a second on 16 connections, \
+                        from when each was due"
+    ));
     table.print("ocsp");
 }
 
@@ -117,9 +121,10 @@ fn rates(table: &mut Table, home: &Home, serials: &[Vec<u8>]) {
 
     let hot_load = Load::new(&hot);
     hot_load.rate(&MEASURING, daemon.address(), 2);
-    let (limit, ours) = by_turns(|| hot_load.rate(&MEASURING, bare.address(), SECONDS), || {
-        hot_load.rate(&MEASURING, daemon.address(), SECONDS)
-    });
+    let (limit, ours) = by_turns(
+        || hot_load.rate(&MEASURING, bare.address(), SECONDS),
+        || hot_load.rate(&MEASURING, daemon.address(), SECONDS),
+    );
     rate_row(table, "answers a second, 10,000 hot serials", "bare hyper", limit, ours, "≥ 0.9");
     let latency = |address| quantile(&paced(address, &hot, PACE, Duration::from_secs(5)), 0.99);
     let (limit, ours) = (latency(bare.address()), latency(daemon.address()));

@@ -69,7 +69,10 @@ impl OwnCa {
         match (Request::read(der), outcome) {
             (Err(_), Outcome::Status(1)) | (Ok(_), Outcome::Status(6)) => {}
             (Ok(request), Outcome::Singles { ids, nonce }) => {
-                assert!(request.asked().map(|asked| asked.id.der).eq(ids.iter().copied()), "each is answered, in order");
+                assert!(
+                    request.asked().map(|asked| asked.id.der).eq(ids.iter().copied()),
+                    "each is answered, in order"
+                );
                 assert_eq!(request.nonce, nonce, "the nonce is repeated");
             }
             (request, outcome) => panic!("{request:?} gets {outcome:?}"),

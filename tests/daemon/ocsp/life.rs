@@ -107,6 +107,23 @@ fn the_generation_before_goes_on_answering() {
 }
 
 #[test]
+fn a_ca_taken_out_of_the_config_goes_on_answering() {
+    let mut world = World::start();
+    let (ann, bob) = (world.issue("ann").serial, world.issue("bob").serial);
+    world.client(&["revoke", "bob", "--reason", "superseded"]);
+    let without = config(&world.home, "").replace("[ca.own]", "[ca.another]");
+    world.daemon.reload_by_saving(&world.home, &without);
+    for restarted in [false, true] {
+        if restarted {
+            assert!(world.daemon.terminate().success());
+            world.restart(&[]);
+        }
+        assert!(!world.daemon.cli(&["client", "issue", "--ca", "own", "--cn", "eve"]).status.success());
+        assert_eq!((status(&world, &ann), status(&world, &bob)), (good(), revoked("superseded")));
+    }
+}
+
+#[test]
 fn responders_are_replaced_before_they_end() {
     let home = Home::new();
     let clock = Clock::new(&home);

@@ -92,13 +92,13 @@ fn the_linter_finds_nothing() {
     let issuer = world.issuer();
     let id = |hash, serial: &[u8]| issuer.cert_id(hash, serial);
     let asked = [
+        ("refused", request(&[], &[])),
         ("good", request(&[id(Hash::Sha1, &ann)], &[])),
         ("by SHA-256", request(&[id(Hash::Sha256, &ann)], &[])),
         ("revoked", request(&[id(Hash::Sha1, &bob)], &[])),
         ("unknown", request(&[id(Hash::Sha1, &[7; 16])], &[])),
         ("with a nonce", request(&[id(Hash::Sha1, &ann)], &[nonce(&[9; 32])])),
         ("several", request(&[id(Hash::Sha1, &ann), id(Hash::Sha1, &bob)], &[])),
-        ("refused", request(&[], &[])),
     ];
     let file = world.home.file("answer.der");
     for (what, der) in asked {
