@@ -87,7 +87,7 @@ impl Mutator {
     /// A value in it is removed, repeated, given another tag or content, or taken from elsewhere.
     fn change_der(&mut self, input: Vec<u8>, seeds: &[Vec<u8>]) -> Vec<u8> {
         let Some(mut nodes) = Node::parse(&input, 0) else { return self.flip(input) };
-        let other = Node::parse(self.pick(seeds), 0).unwrap_or_default();
+        let other = Node::parse(self.pick(seeds).as_slice(), 0).unwrap_or_default();
         self.change_below(&mut nodes, &other);
         nodes.iter().flat_map(Node::encode).collect()
     }
@@ -163,7 +163,7 @@ impl Node {
         };
         let digits: Vec<u8> = content.len().to_be_bytes().into_iter().skip_while(|octet| *octet == 0).collect();
         let head = match content.len() {
-            short @ 0..0x80 => vec![tag, short as u8],
+            short @ 0..=0x7f => vec![tag, short as u8],
             _ => [vec![tag, 0x80 | digits.len() as u8], digits].concat(),
         };
         [head, content].concat()
@@ -174,7 +174,7 @@ impl Node {
 pub fn split(input: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&[tag, first], rest) = input.split_first_chunk::<2>()?;
     let (length, rest) = match first {
-        0..0x80 => (usize::from(first), rest),
+        0..=0x7f => (usize::from(first), rest),
         0x81..=0x83 => {
             let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
             let length = digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit));

@@ -157,7 +157,7 @@ fn no_answer_outlives_the_issuer() {
     let world = World::start_in(home, lines, &[clock.variable()]);
     let ann = world.issue("ann").serial;
     let id = world.issuer().cert_id(Hash::Sha1, &ann);
-    let (plain, fresh) = (request(&[id.clone()], &[]), request(&[id], &[nonce(&[1; 16])]));
+    let (plain, fresh) = (request(std::slice::from_ref(&id), &[]), request(&[id], &[nonce(&[1; 16])]));
     let start = now();
     clock.set(19 * DAY);
     for der in [&plain, &fresh] {

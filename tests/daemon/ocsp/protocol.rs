@@ -7,6 +7,9 @@ use serde_json::Value;
 use super::query::{Hash, Issuer, nonce, request};
 use super::{World, reading};
 
+/// What is asked about, its CertIDs, and what is said of each.
+type Case<'a> = (&'a str, Vec<Vec<u8>>, Vec<&'a str>);
+
 const REQUEST: &str = "Content-Type: application/ocsp-request";
 
 fn statuses(answer: &Value) -> Vec<&str> {
@@ -25,7 +28,7 @@ fn each_certificate_gets_the_status_that_it_has() {
     let (ann, bob) = (id(&ann.serial), id(&bob.serial));
     let (foreign, nobody) = (other.cert_id(Hash::Sha1, &eve.serial), Issuer::nobody().cert_id(Hash::Sha1, &[1]));
     let many = |count: usize| vec![ann.clone(); count];
-    let cases: Vec<(&str, Vec<Vec<u8>>, Vec<&str>)> = vec![
+    let cases: Vec<Case> = vec![
         ("good", vec![ann.clone()], vec!["GOOD"]),
         ("by SHA-256", vec![ann_sha256.clone()], vec!["GOOD"]),
         ("revoked", vec![bob.clone()], vec!["REVOKED"]),
