@@ -18,7 +18,6 @@ mod usage;
 #[path = "figures/wrk.rs"]
 mod wrk;
 
-use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
