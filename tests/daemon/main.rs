@@ -29,6 +29,7 @@ mod failover;
 mod issuance;
 mod limits;
 mod notify;
+mod ocsp;
 mod postgres;
 mod private_ca;
 mod providers;
