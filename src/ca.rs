@@ -10,19 +10,24 @@ pub mod crl;
 mod error;
 mod extension;
 mod generation;
+mod import;
 pub mod index;
 pub mod key;
 mod make;
 pub mod name;
 pub mod ocsp;
+mod offline;
+pub mod outside;
 pub mod pointers;
 mod profile;
 mod registry;
+mod request;
 pub mod revoke;
 mod rotate;
 mod strength;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -33,6 +38,9 @@ pub use generation::{Generation, IssuerHashes};
 pub use key::{Signer, SigningStream};
 pub use name::{AlternativeName, LeafSubject};
 pub use pointers::LeafPointers;
+pub use import::BroughtIn;
+pub use offline::{RootKey, RootStanding};
+pub use outside::OutsideError;
 pub use registry::Registry;
 
 use crate::clock::Timestamp;
@@ -57,6 +65,8 @@ pub struct Authority {
     index: Index,
     /// Held while a generation is made.
     rotating: Mutex<()>,
+    /// It was said that the next generation has to be signed elsewhere.
+    warned: AtomicBool,
 }
 
 /// What the config says of a CA.
@@ -122,7 +132,7 @@ impl Authority {
         if let (true, Some(config)) = (generations.is_empty(), &terms.config) {
             let maker = Maker { reader, config, now };
             let root = maker.root().await?;
-            maker.issuing(FIRST, &root).await?;
+            maker.issuing(FIRST, &root, None).await?;
             generations = reader.generations(Some(&root)).await?;
         }
         let generations = generations.into_iter().map(Arc::new).collect();
@@ -133,6 +143,7 @@ impl Authority {
             generations: ArcSwap::from_pointee(generations),
             index: Index::default(),
             rotating: Mutex::default(),
+            warned: AtomicBool::new(false),
         })
     }
 

@@ -48,7 +48,8 @@ pub struct Generation {
     pub above: Vec<Vec<u8>>,
     /// So many leaves share a CRL.
     pub shard_size: u32,
-    pub(super) constraints: Constraints,
+    /// Its own, and those of everything above it.
+    pub(super) constraints: Vec<Constraints>,
     signer: Signer,
     places: Mutex<Range<u64>>,
 }
@@ -92,6 +93,8 @@ impl Generation {
             (None, Some(root)) => vec![root.certificate.clone()],
             (None, None) => return Err(damaged("a generation has no root")),
         };
+        let constraints = std::iter::once(&certificate).chain(&above).map(|der| Constraints::read(der));
+        let constraints = constraints.collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             number: row.generation,
             hashes: IssuerHashes::new(&facts.subject, &facts.public_key),
@@ -103,7 +106,7 @@ impl Generation {
             not_after: row.not_after,
             above,
             shard_size: row.shard_size,
-            constraints: Constraints::read(&certificate)?,
+            constraints,
             certificate,
             signer,
             places: Mutex::new(0..0),
@@ -121,6 +124,12 @@ impl Generation {
     pub fn chain(&self) -> Vec<Vec<u8>> {
         let between = self.above.split_last().map(|(_, between)| between).unwrap_or_default();
         std::iter::once(&self.certificate).chain(between).cloned().collect()
+    }
+
+    /// The certificate of whoever signed it, in DER; its own where it is a root.
+    #[must_use]
+    pub fn issuer(&self) -> &[u8] {
+        self.above.first().unwrap_or(&self.certificate)
     }
 
     /// The root that it leads to, in DER.
@@ -202,6 +211,18 @@ impl Root {
 }
 
 impl Root {
+    /// A generation that is a root itself, in the place of one.
+    pub(super) fn of(generation: &Generation) -> Self {
+        Self {
+            certificate: generation.certificate.clone(),
+            subject: generation.subject.clone(),
+            key_identifier: generation.key_identifier.clone(),
+            not_before: generation.not_before,
+            not_after: generation.not_after,
+            signer: Some(generation.signer().clone()),
+        }
+    }
+
     /// What signs the list of issuing certificates that are revoked; `None` where the key is elsewhere.
     pub(super) fn list_signer(self, ca: &str) -> Option<ListSigner> {
         Some(ListSigner {
@@ -261,17 +282,21 @@ impl Reader<'_> {
     pub async fn generations(&self, root: Option<&Root>) -> Result<Vec<Generation>, CaError> {
         let mut generations = Vec::new();
         for row in self.state.ca_generations(self.name).await? {
-            generations.push(self.open(row, root).await?);
+            let generation = self.open(row, root, &generations).await?;
+            generations.push(generation);
         }
         Ok(generations)
     }
 
-    async fn open(&self, mut row: CaRow, root: Option<&Root>) -> Result<Generation, CaError> {
+    async fn open(&self, mut row: CaRow, root: Option<&Root>, older: &[Generation]) -> Result<Generation, CaError> {
         let missing = || CaError::Damaged { ca: self.name.to_owned(), what: "a generation has no key" };
         let signer = self.signer(&row)?.ok_or_else(missing)?;
         if row.certificate.is_none() {
-            let by = root.and_then(|root| root.signer.as_ref()).ok_or(CaError::RootKeyElsewhere)?;
-            row = self.complete(row, by).await?;
+            let by = match row.above.as_ref().and_then(|above| above.first()) {
+                Some(issuer) => older.iter().find(|older| older.certificate == *issuer).map(Generation::signer),
+                None => root.and_then(|root| root.signer.as_ref()),
+            };
+            row = self.complete(row, by.ok_or(CaError::RootKeyElsewhere)?).await?;
         }
         Generation::read(&row, root, signer)
     }

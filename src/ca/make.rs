@@ -31,6 +31,13 @@ pub(super) struct NewKey {
 }
 
 impl NewKey {
+    /// Where it is kept.
+    pub fn place(&self) -> KeyPlace<'_> {
+        KeyPlace::Sealed(&self.der)
+    }
+}
+
+impl NewKey {
     /// Makes one, off the threads that serve everybody: an RSA key takes seconds.
     pub async fn make(key_type: KeyType) -> Result<Self, CaError> {
         let made = tokio::task::spawn_blocking(move || PrivateKey::generate(key_type).map(|key| key.to_pkcs8_der()));
@@ -47,32 +54,42 @@ impl Maker<'_> {
         }
         let key = NewKey::make(self.config.key).await?;
         let draft = profile::root(self.config, &key.signer, self.now)?;
-        self.write(ROOT, &key, &draft).await?;
+        self.write(ROOT, &key, &draft, None).await?;
         let missing = || CaError::Damaged { ca: self.reader.name.to_owned(), what: "its root is not there" };
         self.reader.root().await?.ok_or_else(missing)
     }
 
     /// An issuing certificate of that number, written down; whoever opens the CA next signs it where this does not.
-    pub async fn issuing(&self, number: u32, root: &Root) -> Result<(), CaError> {
+    /// `above` is what stands above it where that is not the CA's own root.
+    pub async fn issuing(&self, number: u32, by: &Root, above: Option<&[Vec<u8>]>) -> Result<(), CaError> {
+        if by.signer.is_none() {
+            return Err(CaError::RootKeyElsewhere);
+        }
         let key = NewKey::make(self.config.key).await?;
-        let draft = profile::issuing(self.config, number, root, key.signer.spki_der(), self.now)?;
-        self.write(number, &key, &draft).await?;
+        let draft = profile::issuing(self.config, number, by, key.signer.spki_der(), self.now)?;
+        self.write(number, &key, &draft, above).await?;
         crash::named("generation_written");
         Ok(())
     }
 
-    async fn write(&self, generation: u32, key: &NewKey, draft: &Draft) -> Result<(), CaError> {
+    async fn write(
+        &self,
+        generation: u32,
+        key: &NewKey,
+        draft: &Draft,
+        above: Option<&[Vec<u8>]>,
+    ) -> Result<(), CaError> {
         let new = NewCa {
             name: self.reader.name,
             generation,
             serial: draft.serial.to_string(),
             key_type: key.key_type.as_str(),
-            key: KeyPlace::Sealed(&key.der),
+            key: key.place(),
             not_before: draft.not_before,
             not_after: draft.not_after,
             to_be_signed: &draft.to_be_signed,
             certificate: None,
-            above: None,
+            above,
             shard_size: self.config.crl_shard_size,
         };
         Ok(self.reader.state.add_ca(&new, self.now).await?)
