@@ -35,12 +35,12 @@ use tokio::sync::Mutex;
 
 pub use error::CaError;
 pub use generation::{Generation, IssuerHashes};
+pub use import::BroughtIn;
 pub use key::{Signer, SigningStream};
 pub use name::{AlternativeName, LeafSubject};
-pub use pointers::LeafPointers;
-pub use import::BroughtIn;
 pub use offline::{RootKey, RootStanding};
 pub use outside::OutsideError;
+pub use pointers::LeafPointers;
 pub use registry::Registry;
 
 use crate::clock::Timestamp;

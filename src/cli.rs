@@ -8,6 +8,7 @@ mod client;
 mod clients;
 mod doctor;
 mod failure;
+mod hierarchy;
 mod looking;
 mod notify;
 mod output;

@@ -27,12 +27,7 @@ impl Authority {
     /// # Errors
     /// `CaError::Outside` where the certificate may not issue or its path is not whole, `Retired`, and where the
     /// database fails.
-    pub async fn import(
-        &self,
-        key: &PrivateKey,
-        given: &[Vec<u8>],
-        now: Timestamp,
-    ) -> Result<BroughtIn, CaError> {
+    pub async fn import(&self, key: &PrivateKey, given: &[Vec<u8>], now: Timestamp) -> Result<BroughtIn, CaError> {
         let _rotating = self.rotating.lock().await;
         let (der, spki_der) = (key.to_pkcs8_der(), key.spki_der());
         let signer = Signer::from_pkcs8_der(&der)?;
@@ -49,12 +44,7 @@ impl Authority {
     }
 
     /// Finds the certificate for a key, and its path, among those given and the CA's own root.
-    pub(super) async fn outside(
-        &self,
-        given: &[Vec<u8>],
-        spki_der: &[u8],
-        now: Timestamp,
-    ) -> Result<Outside, CaError> {
+    pub(super) async fn outside(&self, given: &[Vec<u8>], spki_der: &[u8], now: Timestamp) -> Result<Outside, CaError> {
         if self.terms.load().config.is_none() {
             return Err(CaError::Retired);
         }

@@ -182,7 +182,10 @@ fn issuer<'a, 'der>(
 /// is nothing, and old ones have signatures that nobody verifies any more.
 fn is_root(certificate: &X509Certificate<'_>) -> bool {
     certificate.subject().as_raw() == certificate.issuer().as_raw()
-        && matches!(verify(certificate, certificate.public_key()), Ok(()) | Err(X509Error::SignatureUnsupportedAlgorithm))
+        && matches!(
+            verify(certificate, certificate.public_key()),
+            Ok(()) | Err(X509Error::SignatureUnsupportedAlgorithm)
+        )
 }
 
 /// It may sign certificates now.

@@ -27,8 +27,7 @@ impl Authority {
         let number = self.next_number();
         let key = NewKey::make(config.key).await?;
         let request = request(config, number, &key.signer)?;
-        let new =
-            NewCaRequest { ca: &self.name, key_type: key.key_type.as_str(), key: key.place(), request: &request };
+        let new = NewCaRequest { ca: &self.name, key_type: key.key_type.as_str(), key: key.place(), request: &request };
         self.state.put_ca_request(&new, now).await?;
         tracing::info!(ca = self.name, generation = number, "a request for the next issuing certificate was made");
         Ok(request)

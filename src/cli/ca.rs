@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::client::segment;
 use super::failure::Outcome;
+use super::hierarchy::{self, HierarchyCommand};
 use super::output::Output;
 use super::world::World;
 
@@ -31,6 +32,10 @@ Example:
         name: String,
     },
 
+    /// What comes from outside, and what is taken there
+    #[command(flatten)]
+    Hierarchy(HierarchyCommand),
+
     /// Give a CA a new issuing certificate with a new key
     ///
     /// Subject, key, lifetimes and name constraints are as the config says now. Leaves are signed by the new
@@ -46,6 +51,7 @@ Example:
 
 pub(super) async fn run(output: &Output, world: &World, command: &CaCommand) -> Outcome {
     let answer: Value = match command {
+        CaCommand::Hierarchy(command) => return hierarchy::run(output, world, command).await,
         CaCommand::Show { name } | CaCommand::Export { name } => world.client.get(&path(name, "")).await,
         CaCommand::Rotate { name } => world.client.post(&path(name, "/rotate"), &json!({})).await,
     }
@@ -53,22 +59,38 @@ pub(super) async fn run(output: &Output, world: &World, command: &CaCommand) -> 
     match command {
         CaCommand::Export { .. } => output.answer(&answer, || answer["chain"].as_str().unwrap_or_default().to_owned()),
         CaCommand::Show { .. } | CaCommand::Rotate { .. } => output.answer(&answer, || told(&answer)),
+        CaCommand::Hierarchy(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn path(name: &str, action: &str) -> String {
+pub(super) fn path(name: &str, action: &str) -> String {
     format!("/cas/{}{action}", segment(name))
 }
 
-fn told(answer: &Value) -> String {
+/// How a CA stands, in words.
+pub(super) fn told(answer: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let standing = if answer["issues"] == true { "" } else { " (not in the config: issues nothing)" };
+    let root = &answer["root"];
+    let root = root.is_object().then(|| {
+        let key = match root["key"].as_str() {
+            Some("here") => "its key is here",
+            Some("token") => "its key is in a token",
+            _ => "its key is elsewhere",
+        };
+        format!("  root  {}  until {}  {key}", text(&root["subject"]), text(&root["not_after"]))
+    });
     let generations = answer["generations"].as_array().cloned().unwrap_or_default();
     let line = |generation: &Value| {
         let (number, algorithm) = (generation["number"].as_u64().unwrap_or(0), text(&generation["algorithm"]));
-        format!("  {number}  {algorithm}  {} to {}", text(&generation["not_before"]), text(&generation["not_after"]))
+        let (subject, issuer) = (text(&generation["subject"]), text(&generation["issuer"]));
+        let by = if subject == issuer { "a root itself".to_owned() } else { format!("by {issuer}") };
+        let (begin, end) = (text(&generation["not_before"]), text(&generation["not_after"]));
+        format!("  {number}  {algorithm}  {begin} to {end}  {subject}, {by}")
     };
-    let lines: Vec<String> = generations.iter().map(line).collect();
-    let standing = if answer["issues"] == true { "" } else { " (not in the config: issues nothing)" };
-    format!("{}{standing}\n{}", text(&answer["name"]), lines.join("\n"))
+    let remarks = answer["remarks"].as_array().cloned().unwrap_or_default();
+    let remarks = remarks.iter().map(|remark| format!("note: {}", text(remark)));
+    let lines = root.into_iter().chain(generations.iter().map(line)).chain(remarks);
+    format!("{}{standing}\n{}", text(&answer["name"]), lines.collect::<Vec<_>>().join("\n"))
 }

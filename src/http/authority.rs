@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::conditional::Document;
 use super::{App, Problem};
 use crate::ca::{Authority, CaError, Generation};
+use crate::pki::leaf;
 use crate::pki::pem::{self, Label};
 use crate::report::SCHEMA;
 use crate::state::ca::CaRow;
@@ -22,7 +23,7 @@ const ROOT: u32 = 0;
 const PEM: &str = "application/pem-certificate-chain";
 const DER: &str = "application/pkix-cert";
 
-/// `GET /ca/{ca}.pem`, the issuing certificate and then the root; `GET /ca/{ca}.crt`, the issuing certificate in DER.
+/// `GET /ca/{ca}.pem`, the issuing certificate and then everything above it, the root last; `GET /ca/{ca}.crt`, the issuing certificate in DER.
 pub(super) async fn newest(
     State(app): State<App>,
     Path(file): Path<String>,
@@ -34,9 +35,13 @@ pub(super) async fn newest(
     let (content_type, body) = match suffix {
         "crt" => (DER, issuing.to_vec()),
         "pem" => {
-            let root = app.state.ca(name, ROOT).await?.ok_or_else(unknown)?;
-            let chain = [issuing, certificate(&root)?].map(|der| pem::encode(Label::Certificate, der));
-            (PEM, chain.concat().into_bytes())
+            let above = match &row.above {
+                Some(above) => above.clone(),
+                None => vec![certificate(&app.state.ca(name, ROOT).await?.ok_or_else(unknown)?)?.to_vec()],
+            };
+            let ders = std::iter::once(issuing).chain(above.iter().map(Vec::as_slice));
+            let chain: String = ders.map(|der| pem::encode(Label::Certificate, der)).collect();
+            (PEM, chain.into_bytes())
         }
         _ => return Err(unknown()),
     };
@@ -69,43 +74,60 @@ pub(super) fn local() -> Router<App> {
 }
 
 async fn show(State(app): State<App>, Path(name): Path<String>) -> Result<Response, Problem> {
-    told(&*open(&app, &name).await?)
+    Ok(Json(told(&*open(&app, &name).await?).await?).into_response())
 }
 
 async fn rotate(State(app): State<App>, Path(name): Path<String>) -> Result<Response, Problem> {
     let authority = open(&app, &name).await?;
     let newest = authority.newest().map_err(|error| refused(&error))?;
     authority.rotate(newest.number, app.clock.now()).await.map_err(|error| refused(&error))?;
-    told(&authority)
+    Ok(Json(told(&authority).await?).into_response())
 }
 
-async fn open(app: &App, name: &str) -> Result<Arc<Authority>, Problem> {
+pub(super) async fn open(app: &App, name: &str) -> Result<Arc<Authority>, Problem> {
     let found = app.registry.get(name).await.map_err(|error| refused(&error))?;
     found.ok_or_else(|| Problem::not_found(format!("there is no CA `{name}`")))
 }
 
-fn told(authority: &Authority) -> Result<Response, Problem> {
+/// How a CA stands.
+pub(super) async fn told(authority: &Authority) -> Result<Value, Problem> {
     let generations = authority.generations();
     let generation = |generation: &Arc<Generation>| {
         json!({
             "number": generation.number,
+            "subject": subject(&generation.certificate),
+            "issuer": subject(generation.issuer()),
             "algorithm": generation.signer().algorithm().as_str(),
             "not_before": generation.not_before,
             "not_after": generation.not_after,
         })
     };
     let generations: Vec<Value> = generations.iter().map(generation).collect();
-    Ok(Json(json!({
+    let root = authority.root().await.map_err(|error| refused(&error))?;
+    let root = root.map(|root| {
+        json!({
+            "subject": subject(&root.certificate),
+            "not_after": root.not_after,
+            "key": root.key.as_str(),
+            "exported_at": root.exported_at,
+        })
+    });
+    Ok(json!({
         "schema": SCHEMA,
         "name": authority.name(),
         "issues": authority.config().is_some(),
+        "root": root,
         "generations": generations,
         "chain": authority.chain_pem().map_err(|error| refused(&error))?,
     }))
-    .into_response())
 }
 
-fn refused(error: &CaError) -> Problem {
+/// A certificate's subject in words.
+fn subject(certificate: &[u8]) -> String {
+    leaf::parse(certificate).map(|certificate| certificate.subject().to_string()).unwrap_or_default()
+}
+
+pub(super) fn refused(error: &CaError) -> Problem {
     let words = providers::error::chain(error);
     match error.is_refusal() {
         true => Problem::unprocessable(words),

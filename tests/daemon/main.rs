@@ -23,6 +23,7 @@ mod crash;
 mod deploy;
 mod doctor;
 mod failover;
+mod hierarchy;
 mod issuance;
 mod limits;
 mod notify;
