@@ -18,6 +18,7 @@ pub mod name;
 pub mod ocsp;
 mod offline;
 pub mod outside;
+mod pending;
 pub mod pointers;
 mod profile;
 mod registry;
@@ -25,6 +26,7 @@ mod request;
 pub mod revoke;
 mod rotate;
 mod strength;
+pub mod token;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -40,6 +42,7 @@ pub use key::{Signer, SigningStream};
 pub use name::{AlternativeName, LeafSubject};
 pub use offline::{RootKey, RootStanding};
 pub use outside::OutsideError;
+pub use pending::{Pending, pending};
 pub use pointers::LeafPointers;
 pub use registry::Registry;
 
@@ -124,7 +127,8 @@ impl Authority {
     }
 
     pub(crate) async fn open_with(state: &State, name: &str, terms: Terms, now: Timestamp) -> Result<Self, CaError> {
-        let reader = Reader { state, name };
+        let token = terms.config.as_ref().and_then(|config| config.token.as_ref());
+        let reader = Reader { state, name, token };
         // In this order: somebody else may make both at the same time, the root first.
         let begun = state.newest_ca(name).await?.is_some();
         let root = reader.root().await?;
@@ -198,7 +202,7 @@ impl Authority {
     /// Signs what was written down, unless that is done, and keeps the first signature.
     async fn complete(&self, mut row: CaCertificateRow, issuing: &Generation) -> Result<Chain, CaError> {
         if let (None, Some(to_be_signed)) = (&row.certificate, &row.to_be_signed) {
-            let signature = issuing.signer().sign(to_be_signed)?;
+            let signature = issuing.signer().sign_aside(to_be_signed).await?;
             let algorithm = issuing.signer().algorithm_identifier_der();
             crash::named("leaf_signed");
             let signed = certificate::assemble(to_be_signed, algorithm, &signature);
@@ -229,8 +233,15 @@ impl Authority {
         CaError::Damaged { ca: self.name.clone(), what }
     }
 
-    fn reader(&self) -> Reader<'_> {
-        Reader { state: &self.state, name: &self.name }
+    fn reader<'a>(&'a self, terms: &'a Terms) -> Reader<'a> {
+        let token = terms.config.as_ref().and_then(|config| config.token.as_ref());
+        Reader { state: &self.state, name: &self.name, token }
+    }
+
+    /// A key of it is in a token that failed when it was used last.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.generations.load().iter().any(|generation| generation.signer().is_failing())
     }
 
     /// The CA's name in the config.

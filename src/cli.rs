@@ -72,7 +72,7 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Outcome {
         _ => logging::start(&Level::warn(), logging::Format::Text),
     }
     match command {
-        Command::Check => return check::check(output, &path),
+        Command::Check => return check::check(output, &path).await,
         Command::Reload => return acting::reload(output, &path).await,
         _ => {}
     }

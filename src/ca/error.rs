@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::outside::OutsideError;
+use super::token::TokenError;
 use crate::clock::Timestamp;
 use crate::pki::bundle::BundleError;
 use crate::pki::chain::ChainError;
@@ -128,6 +129,9 @@ pub enum CaError {
     /// A certificate from outside is of no use.
     #[error("the certificate cannot issue for this CA")]
     Outside(#[from] OutsideError),
+    /// The PKCS#11 token that holds the CA's key is of no use.
+    #[error("the CA's key in a PKCS#11 token cannot be used")]
+    Token(#[from] TokenError),
     /// A PKCS#12 file cannot be made or read.
     #[error("the PKCS#12 file is of no use")]
     Bundle(#[from] BundleError),

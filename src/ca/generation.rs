@@ -13,6 +13,7 @@ use super::crl::ListSigner;
 use super::extension::{key_identifier, public_key_bits};
 use super::key::Signer;
 use crate::clock::Timestamp;
+use crate::config::ca::Token;
 use crate::pki::leaf;
 use crate::state::State;
 use crate::state::ca::CaRow;
@@ -264,13 +265,15 @@ impl Facts {
 pub(super) struct Reader<'a> {
     pub state: &'a State,
     pub name: &'a str,
+    /// The token that the config tells of.
+    pub token: Option<&'a Token>,
 }
 
 impl Reader<'_> {
     /// The root; `None` where there is none, or it is somebody else's.
     pub async fn root(&self) -> Result<Option<Root>, CaError> {
         let Some(mut row) = self.state.ca(self.name, ROOT).await? else { return Ok(None) };
-        let signer = self.signer(&row)?;
+        let signer = self.signer(&row).await?;
         if row.certificate.is_none() {
             let signer = signer.as_ref().ok_or(CaError::RootKeyElsewhere)?;
             row = self.complete(row, signer).await?;
@@ -290,7 +293,7 @@ impl Reader<'_> {
 
     async fn open(&self, mut row: CaRow, root: Option<&Root>, older: &[Generation]) -> Result<Generation, CaError> {
         let missing = || CaError::Damaged { ca: self.name.to_owned(), what: "a generation has no key" };
-        let signer = self.signer(&row)?.ok_or_else(missing)?;
+        let signer = self.signer(&row).await?.ok_or_else(missing)?;
         if row.certificate.is_none() {
             let by = match row.above.as_ref().and_then(|above| above.first()) {
                 Some(issuer) => older.iter().find(|older| older.certificate == *issuer).map(Generation::signer),
@@ -303,7 +306,7 @@ impl Reader<'_> {
 
     /// Signs what was written down, and keeps the first signature.
     async fn complete(&self, row: CaRow, signer: &Signer) -> Result<CaRow, CaError> {
-        let signature = signer.sign(&row.to_be_signed)?;
+        let signature = signer.sign_aside(&row.to_be_signed).await?;
         let signed = certificate::assemble(&row.to_be_signed, signer.algorithm_identifier_der(), &signature);
         self.state.ca_signed(self.name, row.generation, &signed).await?;
         let again = self.state.ca(self.name, row.generation).await?;
@@ -313,7 +316,17 @@ impl Reader<'_> {
         })
     }
 
-    fn signer(&self, row: &CaRow) -> Result<Option<Signer>, CaError> {
-        row.key(self.state)?.map(|key| Signer::from_pkcs8_der(&key)).transpose()
+    async fn signer(&self, row: &CaRow) -> Result<Option<Signer>, CaError> {
+        match &row.key_uri {
+            Some(uri) => self.signer_in_token(uri).await.map(Some),
+            None => row.key(self.state)?.map(|key| Signer::from_pkcs8_der(&key)).transpose(),
+        }
+    }
+
+    /// A token may be far away.
+    pub async fn signer_in_token(&self, uri: &str) -> Result<Signer, CaError> {
+        let (uri, token) = (uri.to_owned(), self.token.cloned());
+        let opened = tokio::task::spawn_blocking(move || Signer::open_in(&uri, token.as_ref()));
+        Ok(opened.await.map_err(|_| CaError::Interrupted)??)
     }
 }

@@ -45,13 +45,14 @@ impl Authority {
 
     /// Finds the certificate for a key, and its path, among those given and the CA's own root.
     pub(super) async fn outside(&self, given: &[Vec<u8>], spki_der: &[u8], now: Timestamp) -> Result<Outside, CaError> {
-        if self.terms.load().config.is_none() {
+        let terms = self.terms.load_full();
+        if terms.config.is_none() {
             return Err(CaError::Retired);
         }
         strength::check(spki_der)?;
         let mut pool = given.to_vec();
         if !pool.is_empty() {
-            pool.extend(self.reader().root().await?.map(|root| root.certificate));
+            pool.extend(self.reader(&terms).root().await?.map(|root| root.certificate));
         }
         Ok(Outside::find(&pool, spki_der, now)?)
     }

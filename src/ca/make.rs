@@ -8,6 +8,7 @@ use super::key::Signer;
 use super::profile::{self, Draft};
 use crate::clock::Timestamp;
 use crate::config;
+use crate::config::ca::Token;
 use crate::crash;
 use crate::pki::key::{KeyType, PrivateKey};
 use crate::state::ca::{KeyPlace, NewCa};
@@ -27,22 +28,45 @@ pub(super) struct Maker<'a> {
 pub(super) struct NewKey {
     pub signer: Signer,
     pub key_type: KeyType,
-    der: Zeroizing<Vec<u8>>,
+    kept: Kept,
+}
+
+enum Kept {
+    Sealed(Zeroizing<Vec<u8>>),
+    Token(String),
 }
 
 impl NewKey {
     /// Where it is kept.
     pub fn place(&self) -> KeyPlace<'_> {
-        KeyPlace::Sealed(&self.der)
+        match &self.kept {
+            Kept::Sealed(der) => KeyPlace::Sealed(der),
+            Kept::Token(uri) => KeyPlace::Token(uri),
+        }
     }
 }
 
 impl NewKey {
-    /// Makes one, off the threads that serve everybody: an RSA key takes seconds.
-    pub async fn make(key_type: KeyType) -> Result<Self, CaError> {
+    /// Makes one, in the token where the config names one. `label` is what people find there.
+    pub async fn make(config: &config::Ca, label: String) -> Result<Self, CaError> {
+        match &config.token {
+            Some(token) => Self::in_token(token.clone(), config.key, label).await,
+            None => Self::sealed(config.key).await,
+        }
+    }
+
+    async fn in_token(token: Token, key_type: KeyType, label: String) -> Result<Self, CaError> {
+        let made = tokio::task::spawn_blocking(move || Signer::generate_in(&token, key_type, &label));
+        let signer = made.await.map_err(|_| CaError::Interrupted)??;
+        let uri = signer.token_uri().ok_or(CaError::Signing)?;
+        Ok(Self { signer, key_type, kept: Kept::Token(uri) })
+    }
+
+    /// Off the threads that serve everybody: an RSA key takes seconds.
+    async fn sealed(key_type: KeyType) -> Result<Self, CaError> {
         let made = tokio::task::spawn_blocking(move || PrivateKey::generate(key_type).map(|key| key.to_pkcs8_der()));
         let der = made.await.map_err(|_| CaError::Interrupted)??;
-        Ok(Self { signer: Signer::from_pkcs8_der(&der)?, key_type, der })
+        Ok(Self { signer: Signer::from_pkcs8_der(&der)?, key_type, kept: Kept::Sealed(der) })
     }
 }
 
@@ -52,7 +76,7 @@ impl Maker<'_> {
         if let Some(root) = self.reader.root().await? {
             return Ok(root);
         }
-        let key = NewKey::make(self.config.key).await?;
+        let key = NewKey::make(self.config, format!("renewd {} root", self.reader.name)).await?;
         let draft = profile::root(self.config, &key.signer, self.now)?;
         self.write(ROOT, &key, &draft, None).await?;
         let missing = || CaError::Damaged { ca: self.reader.name.to_owned(), what: "its root is not there" };
@@ -65,7 +89,7 @@ impl Maker<'_> {
         if by.signer.is_none() {
             return Err(CaError::RootKeyElsewhere);
         }
-        let key = NewKey::make(self.config.key).await?;
+        let key = NewKey::make(self.config, format!("renewd {} {number}", self.reader.name)).await?;
         let draft = profile::issuing(self.config, number, by, key.signer.spki_der(), self.now)?;
         self.write(number, &key, &draft, above).await?;
         crash::named("generation_written");

@@ -1,5 +1,7 @@
 //! Having an issuing certificate signed by somebody else: a key that is made here, and a request (PKCS#10, RFC 2986).
 
+use zeroize::Zeroizing;
+
 use super::extension::Extension;
 use super::import::BroughtIn;
 use super::key::Signer;
@@ -25,8 +27,8 @@ impl Authority {
             return Ok(row.request);
         }
         let number = self.next_number();
-        let key = NewKey::make(config.key).await?;
-        let request = request(config, number, &key.signer)?;
+        let key = NewKey::make(config, format!("renewd {} {number}", self.name)).await?;
+        let request = request(config, number, &key.signer).await?;
         let new = NewCaRequest { ca: &self.name, key_type: key.key_type.as_str(), key: key.place(), request: &request };
         self.state.put_ca_request(&new, now).await?;
         tracing::info!(ca = self.name, generation = number, "a request for the next issuing certificate was made");
@@ -41,17 +43,24 @@ impl Authority {
     pub async fn install(&self, given: &[Vec<u8>], now: Timestamp) -> Result<BroughtIn, CaError> {
         let _rotating = self.rotating.lock().await;
         let row = self.state.ca_request(&self.name).await?.ok_or(CaError::NoRequest)?;
-        let (sealed, signer) = self.key_of(&row)?;
+        let (sealed, signer) = self.key_of(&row).await?;
         let outside = self.outside(given, signer.spki_der(), now).await?;
         self.check_unknown(&outside, signer.spki_der())?;
         let number = self.next_number();
-        let key = KeyPlace::Sealed(&sealed);
+        let key = match (&row.key_uri, &sealed) {
+            (Some(uri), _) => KeyPlace::Token(uri),
+            (None, sealed) => KeyPlace::Sealed(sealed),
+        };
         let new = self.row(&outside, number, &row.key_type, key)?;
         self.state.install_ca(&new, now).await?;
         self.brought_in(number, &outside).await
     }
 
-    fn key_of(&self, row: &CaRequestRow) -> Result<(zeroize::Zeroizing<Vec<u8>>, Signer), CaError> {
+    async fn key_of(&self, row: &CaRequestRow) -> Result<(Zeroizing<Vec<u8>>, Signer), CaError> {
+        if let Some(uri) = &row.key_uri {
+            let terms = self.terms.load_full();
+            return Ok((Zeroizing::default(), self.reader(&terms).signer_in_token(uri).await?));
+        }
         let sealed = row.key(&self.state)?.ok_or_else(|| self.damaged("a request has no key"))?;
         let signer = Signer::from_pkcs8_der(&sealed)?;
         Ok((sealed, signer))
@@ -59,13 +68,13 @@ impl Authority {
 }
 
 /// A CertificationRequest for an issuing certificate, signed.
-fn request(config: &config::Ca, number: u32, signer: &Signer) -> Result<Vec<u8>, CaError> {
+async fn request(config: &config::Ca, number: u32, signer: &Signer) -> Result<Vec<u8>, CaError> {
     const VERSION_1: &[u8] = &[0x02, 0x01, 0x00];
     let subject = profile::issuing_subject(config, number)?;
     let extensions = profile::issuing_extensions(config, signer.spki_der())?;
     let attributes = der::value(der::context(0), &[&extension_request(&extensions)]);
     let info = der::value(SEQUENCE, &[VERSION_1, &subject, signer.spki_der(), &attributes]);
-    let signature = signer.sign(&info)?;
+    let signature = signer.sign_aside(&info).await?;
     Ok(certificate::assemble(&info, signer.algorithm_identifier_der(), &signature))
 }
 

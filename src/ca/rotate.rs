@@ -40,7 +40,7 @@ impl Authority {
         let terms = self.terms.load_full();
         let config = terms.config.as_ref().ok_or(CaError::Retired)?;
         let Parent { root, above } = self.parent(&newest).await?;
-        let maker = Maker { reader: self.reader(), config, now };
+        let maker = Maker { reader: self.reader(&terms), config, now };
         maker.issuing(from + 1, &root, above.as_deref()).await?;
         self.take_up().await?;
         tracing::info!(ca = self.name, generation = from + 1, "the CA has a new issuing certificate");
@@ -49,7 +49,8 @@ impl Authority {
 
     /// Opens the generations that were written down since the last look.
     pub(super) async fn take_up(&self) -> Result<(), CaError> {
-        let reader = self.reader();
+        let terms = self.terms.load_full();
+        let reader = self.reader(&terms);
         let root = reader.root().await?;
         let mut generations = Vec::clone(&self.generations());
         let known = generations.len();
@@ -60,7 +61,8 @@ impl Authority {
     }
 
     async fn parent(&self, newest: &Generation) -> Result<Parent, CaError> {
-        let own = self.reader().root().await?.filter(|root| root.certificate == newest.issuer());
+        let terms = self.terms.load_full();
+        let own = self.reader(&terms).root().await?.filter(|root| root.certificate == newest.issuer());
         if let Some(root) = own {
             return Ok(Parent { root, above: None });
         }

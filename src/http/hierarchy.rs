@@ -17,11 +17,12 @@ use zeroize::Zeroizing;
 use super::authority::{open, refused, told};
 use super::local::{Asker, name_of, read};
 use super::{App, Problem};
-use crate::ca::{BroughtIn, CaError};
+use crate::ca::{self, BroughtIn, CaError};
+use crate::config::Config;
 use crate::pki::bundle;
 use crate::pki::key::PrivateKey;
 use crate::pki::pem::{self, Label};
-use crate::report::SCHEMA;
+use crate::report::{AuthorityChange, SCHEMA};
 
 pub(super) fn router() -> Router<App> {
     Router::new()
@@ -154,6 +155,17 @@ async fn restore_root(State(app): State<App>, asker: Asker, Path(name): Path<Str
     authority.restore_root(&key).await.map_err(|error| refused(&error))?;
     tell(&name, "root restore", asker);
     Ok(Json(told(&authority).await?).into_response())
+}
+
+/// Private CAs whose certificates are not as a config has them.
+pub(super) async fn changes(state: &crate::state::State, config: &Config) -> Result<Vec<AuthorityChange>, Problem> {
+    let pending = ca::pending(state, config).await.map_err(|error| refused(&error))?;
+    let told = |pending: ca::Pending| AuthorityChange {
+        ca: pending.ca,
+        keys: pending.keys.into_iter().map(str::to_owned).collect(),
+        consequence: pending.consequence,
+    };
+    Ok(pending.into_iter().map(told).collect())
 }
 
 fn tell(ca: &str, what: &str, asker: Asker) {

@@ -53,8 +53,9 @@ impl Made {
     fn root(home: &Home, name: &str, subject: &str, more: &[&str]) -> Self {
         let (certificate, key) = (home.file(&format!("{name}.pem")), home.file(&format!("{name}.key")));
         let usual = ["req", "-x509", "-newkey", "rsa:2048", "-noenc", "-utf8", "-days", "300", "-subj", subject];
+        let usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"];
         let files = ["-keyout", path(&key), "-out", path(&certificate)];
-        openssl_says(&[&usual[..], &files, more].concat());
+        openssl_says(&[&usual[..], &usage, &files, more].concat());
         Made { certificate, key }
     }
 
@@ -270,4 +271,32 @@ fn an_outside_root_signs_the_issuing_certificate() {
     let signed = corporate.sign(&home, "newer", &newer, None);
     done(&daemon, &[&["ca", "install", "own", "--certificate", path(&signed)][..], &chain].concat());
     issues_under(&daemon, &read(&corporate.certificate));
+}
+
+#[test]
+fn what_takes_effect_at_a_rotation_only_is_said() {
+    let (home, daemon) = start("");
+    let silent = |words: &[&str]| {
+        let answer = daemon.cli_json(words);
+        assert_eq!(answer["authorities"].as_array().unwrap().len(), 0, "{words:?}: {answer}");
+    };
+    silent(&["check"]);
+    silent(&["plan"]);
+    let changed = "common_name = \"Another CA\" }\nkey = \"ecdsa-p384\"\nissuing_lifetime = \"5y\"\nlifetime = \"15y\"";
+    let text = config(&home, &plain(&[NAME])).replace("common_name = \"Own CA\" }", changed);
+    daemon.reload_by_saving(&home, &text);
+    for command in ["check", "plan"] {
+        let told = done(&daemon, &[command]);
+        assert!(
+            told.contains("ca.own: `subject`, `key`, `issuing_lifetime`: in force with `renewd ca rotate own`"),
+            "{told}"
+        );
+        assert!(told.contains("ca.own: `lifetime`: for roots that are made anew"), "{told}");
+    }
+    done(&daemon, &["ca", "rotate", "own"]);
+    let told = daemon.cli_json(&["check"]);
+    let authorities = told["authorities"].as_array().unwrap();
+    assert_eq!(authorities.len(), 1, "only the root is as before: {told}");
+    let shown = done(&daemon, &["ca", "show", "own"]);
+    assert!(shown.contains("CN=Another CA 2, by CN=Own CA Root"), "{shown}");
 }

@@ -37,3 +37,4 @@ mod revocation;
 mod rotation;
 mod secrecy;
 mod store;
+mod token;

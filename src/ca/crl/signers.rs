@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{ListSigner, ListSigners};
-use crate::ca::generation::{Generation, Reader};
+use crate::ca::generation::Generation;
 use crate::ca::{Authority, CaError, Registry};
 use crate::clock::Timestamp;
 use crate::state::State;
@@ -23,9 +23,10 @@ impl ListSigners for Registry {
             match self.get(&name).await {
                 Ok(Some(authority)) => signers.extend(of(&authority, self.state(), now).await?),
                 Ok(None) => {}
-                // One CA that cannot be opened keeps no other from telling what it has revoked.
+                // One CA that cannot be opened keeps no other from telling what it has revoked; it is
+                // logged where it is opened.
                 Err(failure) => {
-                    tracing::error!(ca = name, "no CRL can be signed: {}", providers::error::chain(&failure));
+                    tracing::debug!(ca = name, "no CRL can be signed: {}", providers::error::chain(&failure));
                 }
             }
         }
@@ -43,8 +44,9 @@ async fn of(authority: &Authority, state: &State, now: Timestamp) -> Result<Vec<
             signers.push(issuing(authority, generation, state).await?);
         }
     }
-    let name = authority.name();
-    signers.extend(Reader { state, name }.root().await?.and_then(|root| root.list_signer(name)));
+    let terms = authority.terms.load_full();
+    let root = authority.reader(&terms).root().await?;
+    signers.extend(root.and_then(|root| root.list_signer(authority.name())));
     Ok(signers.into_iter().filter(|signer| signer.not_after > now).collect())
 }
 
