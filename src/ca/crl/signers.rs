@@ -71,3 +71,66 @@ async fn issuing(authority: &Authority, generation: &Generation, state: &State) 
         not_after: generation.not_after,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::ca::{AlternativeName, LeafRequest};
+    use crate::clock::Clock;
+    use crate::config::{self, Database, StateSettings};
+    use crate::pki::key::{KeyType, PrivateKey};
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn config(directory: &TempDir) -> config::Config {
+        let state = StateSettings {
+            directory: directory.path().to_owned(),
+            socket: directory.path().join("renewd.sock"),
+            node: "a".to_owned(),
+            database: Database::Sqlite,
+            seal_key: None,
+        };
+        config::Config {
+            state,
+            http: config::Http::default(),
+            resolver: config::Resolver::default(),
+            accounts: BTreeMap::new(),
+            cas: [("own".to_owned(), config::Ca::new(config::ca::Subject::named("Own")))].into(),
+            dns: BTreeMap::new(),
+            stores: BTreeMap::new(),
+            certificates: BTreeMap::new(),
+            notify: BTreeMap::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_old_generation_signs_lists_until_its_last_leaf_has_expired() {
+        let directory = TempDir::new().unwrap();
+        let config = config(&directory);
+        let state = State::open(&config.state).await.unwrap();
+        let registry = Registry::open(state, Clock::system(), &config);
+        let authority = registry.get("own").await.unwrap().unwrap();
+        let now = Clock::system().now();
+        let names = vec![AlternativeName::parse("a.example").unwrap()];
+        let spki_der = PrivateKey::generate(KeyType::EcdsaP256).unwrap().spki_der();
+        let leaf = LeafRequest { lifetime: Some(DAY * 30), ..LeafRequest::server("1", names, spki_der) };
+        authority.issue(&leaf, now).await.unwrap();
+        authority.rotate(1, now).await.unwrap();
+        let signs = async |days: u32| {
+            let signers = registry.list_signers(now.plus(DAY * days)).await.unwrap();
+            let mut generations: Vec<u32> = signers.iter().map(|signer| signer.generation).collect();
+            generations.sort_unstable();
+            generations
+        };
+        assert_eq!(signs(0).await, [0, 1, 2]);
+        assert_eq!(signs(36).await, [0, 1, 2], "its entries stand in a list for a while");
+        assert_eq!(signs(38).await, [0, 2]);
+        authority.export_root(&"gehe1m".into(), now).await.unwrap();
+        authority.forget_root().await.unwrap();
+        assert_eq!(signs(0).await, [1, 2], "a root elsewhere signs its list there");
+    }
+}

@@ -81,7 +81,7 @@ mod tests {
         ] {
             assert_eq!(integer(octets), der, "{octets:?}");
         }
-        assert_eq!(ecdsa_signature(&[0, 1, 0xff, 2]), [0x30, 7, 2, 1, 1, 2, 3, 0, 0xff, 2]);
+        assert_eq!(ecdsa_signature(&[0, 1, 0xff, 2]), [0x30, 8, 2, 1, 1, 2, 3, 0, 0xff, 2]);
     }
 
     #[test]
