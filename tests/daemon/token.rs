@@ -32,6 +32,18 @@ fn verified(daemon: &Daemon, kind: &str) -> Vec<String> {
     chain
 }
 
+/// A generation's CRL comes, and `openssl` finds that its issuing certificate signed it.
+fn crl_is_signed(home: &Home, daemon: &mut Daemon, kind: &str, generation: u32) {
+    let crl = home.state().join(format!("crl/{kind}/{generation}/0.crl"));
+    daemon.until(LIMIT, "the CRL is there", |_| crl.is_file());
+    let issuing = openssl::certificates(&daemon.get(&format!("/ca/{kind}.pem")).text())[0].clone();
+    let issuing = home.write("issuing.pem", &issuing);
+    let mut program = Command::new(programs::find("openssl"));
+    let words = program.args(["crl", "-inform", "DER", "-noout", "-in"]).arg(&crl).arg("-CAfile").arg(issuing);
+    let output = programs::run(words, "");
+    assert!(said(&output).contains("verify OK"), "{kind}: {}", said(&output));
+}
+
 #[test]
 fn cas_live_in_a_token_and_their_keys_nowhere_else() {
     const KINDS: [&str; 3] = ["ecdsa-p256", "ecdsa-p384", "rsa-2048"];
@@ -43,14 +55,18 @@ fn cas_live_in_a_token_and_their_keys_nowhere_else() {
         verified(&daemon, kind);
         assert_eq!(daemon.cli_json(&["ca", "show", kind])["root"]["key"], "token");
     }
+    for kind in KINDS {
+        crl_is_signed(&home, &mut daemon, kind, 1);
+    }
     let before = verified(&daemon, "ecdsa-p256");
     assert!(daemon.terminate().success());
-    let daemon = Daemon::start_with_env(&home, &[token.variable()]);
+    let mut daemon = Daemon::start_with_env(&home, &[token.variable()]);
     assert!(daemon.cli(&["renew", "ecdsa-p256.test", "--force", "--wait"]).status.success());
     assert_eq!(verified(&daemon, "ecdsa-p256")[1], before[1], "the same CA after a restart");
     assert!(daemon.cli(&["ca", "rotate", "ecdsa-p256"]).status.success());
     assert!(daemon.cli(&["renew", "ecdsa-p256.test", "--force", "--wait"]).status.success());
     assert_ne!(verified(&daemon, "ecdsa-p256")[1], before[1], "a new key in the token");
+    crl_is_signed(&home, &mut daemon, "ecdsa-p256", 2);
     // What is asked for with a key in the token is signed by it.
     let request = daemon.cli(&["ca", "csr", "ecdsa-p384"]);
     let request = String::from_utf8(request.stdout).unwrap();
