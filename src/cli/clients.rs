@@ -2,7 +2,7 @@
 
 mod arguments;
 mod batch;
-mod files;
+pub(super) mod files;
 mod table;
 mod wording;
 

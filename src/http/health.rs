@@ -49,6 +49,8 @@ struct Checks {
     #[serde(skip_serializing_if = "Option::is_none")]
     issuers: Option<IssuersCheck>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    authorities: Option<AuthoritiesCheck>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     certificates: Option<CertificatesCheck>,
     #[serde(skip_serializing_if = "Option::is_none")]
     clients: Option<ClientsCheck>,
@@ -88,6 +90,13 @@ struct IssuersCheck {
     status: Grade,
     ready: usize,
     not_ready: usize,
+}
+
+/// Private CAs that cannot be opened, or have keys in a token that fails. Not there where there is no CA.
+#[derive(Debug, Serialize)]
+struct AuthoritiesCheck {
+    status: Grade,
+    troubled: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -192,6 +201,7 @@ pub(super) async fn examine(app: &App) -> Health {
         clock: failing(!app.status.clock_trusted()),
         listeners: check_listeners(app),
         issuers: check_issuers(app),
+        authorities: check_authorities(app),
         certificates: numbers.as_ref().ok().map(|(tally, _)| check_certificates(*tally)),
         clients: app.state.client_tally(now).await.ok().map(check_clients),
         notifications: app.state.sinks().await.ok().map(|sinks| check_notifications(&sinks, now)),
@@ -210,7 +220,8 @@ impl Checks {
         let issuers = self.issuers.as_ref().map_or(Grade::Ok, |check| check.status);
         let clients = self.clients.as_ref().map_or(Grade::Ok, |check| check.status);
         let crls = self.crls.as_ref().map_or(Grade::Ok, |check| check.status);
-        let ours = [config, certificates, clients, notifications, issuers, crls];
+        let authorities = self.authorities.as_ref().map_or(Grade::Ok, |check| check.status);
+        let ours = [config, certificates, clients, notifications, issuers, authorities, crls];
         others.into_iter().chain(ours).max().unwrap_or(Grade::Ok)
     }
 }
@@ -243,6 +254,12 @@ fn check_listeners(app: &App) -> ListenersCheck {
 fn check_issuers(app: &App) -> Option<IssuersCheck> {
     let (ready, not_ready) = app.status.readiness().last()?.count();
     Some(IssuersCheck { status: if not_ready > 0 { Grade::Degraded } else { Grade::Ok }, ready, not_ready })
+}
+
+fn check_authorities(app: &App) -> Option<AuthoritiesCheck> {
+    let troubled = app.registry.troubled();
+    let status = if troubled > 0 { Grade::Degraded } else { Grade::Ok };
+    (troubled > 0 || !app.config.load().cas.is_empty()).then_some(AuthoritiesCheck { status, troubled })
 }
 
 fn check_certificates(tally: Tally) -> CertificatesCheck {

@@ -37,7 +37,7 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// Writes a file, 0600 before a byte of it, and puts it in the place of what may be there.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub(in crate::cli) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let cannot = || format!("cannot write `{}`", path.display());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).with_context(cannot)?;
