@@ -135,12 +135,18 @@ impl Signer {
         matches!(&self.0.key, Key::Token(key) if key.is_failing())
     }
 
+    /// Signing takes long: it is done off the threads that serve everybody.
+    #[must_use]
+    pub fn is_slow(&self) -> bool {
+        matches!(self.0.key, Key::Rsa(_) | Key::Token(_))
+    }
+
     /// Signs a message, off the threads that serve everybody where that takes long: with RSA, or in a token.
     ///
     /// # Errors
     /// Where the key fails.
     pub async fn sign_aside(&self, message: &[u8]) -> Result<Vec<u8>, CaError> {
-        if !matches!(self.0.key, Key::Rsa(_) | Key::Token(_)) {
+        if !self.is_slow() {
             return self.sign(message);
         }
         let (signer, message) = (self.clone(), message.to_vec());
