@@ -9,6 +9,7 @@ mod crl;
 mod download;
 mod front;
 mod health;
+mod hierarchy;
 mod limits;
 pub mod listen;
 mod local;
@@ -128,5 +129,5 @@ pub fn public_router(app: App) -> Router {
 
 /// Everything that whoever may open the local socket may do.
 pub fn local_router(app: App) -> Router {
-    limits::bounded(local::router().merge(authority::local())).with_state(app)
+    limits::bounded(local::router().merge(authority::local()).merge(hierarchy::router())).with_state(app)
 }

@@ -129,7 +129,8 @@ pub(super) fn leaf(request: &LeafRequest, shard: u32, terms: &Terms<'_>) -> Resu
     if request.names.is_empty() && subject.common_name.is_none() {
         return Err(CaError::NoNames);
     }
-    terms.issuing.constraints.check(&request.names, subject.common_name.as_deref())?;
+    let constraints = &terms.issuing.constraints;
+    constraints.iter().try_for_each(|held| held.check(&request.names, subject.common_name.as_deref()))?;
     let lifetime = lifetime(request, profile, terms.config)?;
     let (not_before, not_after) = within((terms.issuing.not_before, terms.issuing.not_after), lifetime, terms.now)?;
     let mut extensions = leaf_extensions(request, profile, key, terms.issuing, subject.is_empty())?;

@@ -208,7 +208,7 @@ Examples:
         command: Box<ClientCommand>,
     },
 
-    /// Show, export or rotate a private CA
+    /// Private CAs: show, export, rotate, import, and take their roots offline
     #[command(after_help = "\
 Examples:
   renewd ca show internal

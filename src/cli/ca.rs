@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::client::segment;
 use super::failure::Outcome;
+use super::hierarchy::{self, HierarchyCommand};
 use super::output::Output;
 use super::table::Table;
 use super::world::World;
@@ -33,6 +34,10 @@ Example:
         /// The CA's name in the config
         name: String,
     },
+
+    /// What comes from outside, and what is taken there
+    #[command(flatten)]
+    Hierarchy(HierarchyCommand),
 
     /// Give a CA a new issuing certificate with a new key
     ///
@@ -81,6 +86,7 @@ fn reasons() -> PossibleValuesParser {
 
 pub(super) async fn run(output: &Output, world: &World, command: &CaCommand) -> Outcome {
     let answer: Value = match command {
+        CaCommand::Hierarchy(command) => return hierarchy::run(output, world, command).await,
         CaCommand::Show { name } | CaCommand::Export { name } => world.client.get(&path(name, "")).await,
         CaCommand::Rotate { name } => world.client.post(&path(name, "/rotate"), &json!({})).await,
         CaCommand::Revoke { name, serial, reason } => {
@@ -95,30 +101,56 @@ pub(super) async fn run(output: &Output, world: &World, command: &CaCommand) -> 
         CaCommand::Export { .. } => output.answer(&answer, || answer["chain"].as_str().unwrap_or_default().to_owned()),
         CaCommand::Show { .. } | CaCommand::Rotate { .. } => output.answer(&answer, || told(&answer)),
         CaCommand::Revoke { .. } | CaCommand::Release { .. } => output.answer(&answer, || changed(&answer)),
+        CaCommand::Hierarchy(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn path(name: &str, action: &str) -> String {
+pub(super) fn path(name: &str, action: &str) -> String {
     format!("/cas/{}{action}", segment(name))
 }
 
-fn told(answer: &Value) -> String {
+/// How a CA stands, in words.
+pub(super) fn told(answer: &Value) -> String {
     let standing = if answer["issues"] == true { "" } else { " (not in the config: issues nothing)" };
-    let mut generations = Table::new(&["GENERATION", "KEY", "FROM", "UNTIL", "CERTIFICATES", "REVOKED"]);
+    let remarks = answer["remarks"].as_array().into_iter().flatten();
+    let remarks: String = remarks.map(|remark| format!("\nnote: {}", text(remark))).collect();
+    let (generations, lists) = (generations(answer).render(), lists(answer).render());
+    format!("{}{standing}{}\n\n{generations}\n{lists}{remarks}", text(&answer["name"]), root(&answer["root"]))
+}
+
+/// A line on the root, where it is ours.
+fn root(root: &Value) -> String {
+    let key = match root["key"].as_str() {
+        None => return String::new(),
+        Some("here") => "its key is here",
+        Some("token") => "its key is in a token",
+        Some(_) => "its key is elsewhere",
+    };
+    format!("\nroot: {}, until {}, {key}", text(&root["subject"]), text(&root["not_after"]))
+}
+
+fn generations(answer: &Value) -> Table {
+    let mut table =
+        Table::new(&["GENERATION", "KEY", "FROM", "UNTIL", "CERTIFICATES", "REVOKED", "SUBJECT", "SIGNED BY"]);
     for one in answer["generations"].as_array().into_iter().flatten() {
-        let columns = ["number", "algorithm", "not_before", "not_after", "certificates", "revoked"];
-        generations.row(columns.map(|column| text(&one[column])));
+        let columns = ["number", "algorithm", "not_before", "not_after", "certificates", "revoked", "subject"];
+        let signer = if one["issuer"] == one["subject"] { "itself".to_owned() } else { text(&one["issuer"]) };
+        table.row(columns.map(|column| text(&one[column])).into_iter().chain([signer]));
     }
-    let mut lists = Table::new(&["CRL", "NUMBER", "THIS UPDATE", "NEXT UPDATE", "PUBLISHED AT"]);
+    table
+}
+
+fn lists(answer: &Value) -> Table {
+    let mut table = Table::new(&["CRL", "NUMBER", "THIS UPDATE", "NEXT UPDATE", "PUBLISHED AT"]);
     for one in answer["crls"].as_array().into_iter().flatten() {
         let shard = if one["shard"].is_null() { "all".to_owned() } else { text(&one["shard"]) };
         let name = format!("{}/{shard}", text(&one["generation"]));
         let [number, from, until] = ["number", "this_update", "next_update"].map(|column| text(&one[column]));
         let amiss = if one["amiss"].is_null() { String::new() } else { format!(" ({})", text(&one["amiss"])) };
-        lists.row([name, number, from, until, text(&one["url"]) + &amiss]);
+        table.row([name, number, from, until, text(&one["url"]) + &amiss]);
     }
-    format!("{}{standing}\n\n{}\n{}", text(&answer["name"]), generations.render(), lists.render())
+    table
 }
 
 fn changed(answer: &Value) -> String {

@@ -17,12 +17,14 @@ use super::{App, Problem};
 use crate::ca::crl::{Amiss, Listed};
 use crate::ca::revoke::{Outcome, Reason, RevocationError, Standing};
 use crate::ca::{Authority, CaError, Generation};
+use crate::pki::leaf;
+use crate::pki::pem::{self, Label};
 use crate::pki::serial::Serial;
 use crate::report::SCHEMA;
 use crate::state::ca::CaRow;
 
 /// The root's generation.
-const ROOT: u32 = 0;
+pub(super) const ROOT: u32 = 0;
 
 const PEM: &str = "application/pem-certificate-chain";
 const DER: &str = "application/pkix-cert";
@@ -34,15 +36,23 @@ pub(super) async fn newest(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (name, suffix) = file.rsplit_once('.').ok_or_else(unknown)?;
-    let authority = app.registry.get(name).await.map_err(|error| unanswerable(&error))?.ok_or_else(unknown)?;
-    // A CA that was left unfinished is not there yet.
-    let newest = authority.newest().map_err(|_| unknown())?;
+    // What is on record is told of, also while a token with the CA's keys is missing.
+    let row = app.state.newest_ca(name).await?.ok_or_else(unknown)?;
+    let issuing = certificate(&row)?;
     let (content_type, body) = match suffix {
-        "crt" => (DER, newest.certificate.clone()),
-        "pem" => (PEM, authority.chain_pem().map_err(|_| unknown())?.into_bytes()),
+        "crt" => (DER, issuing.to_vec()),
+        "pem" => {
+            let above = match &row.above {
+                Some(above) => above.clone(),
+                None => vec![certificate(&app.state.ca(name, ROOT).await?.ok_or_else(unknown)?)?.to_vec()],
+            };
+            let ders = std::iter::once(issuing).chain(above.iter().map(Vec::as_slice));
+            let chain: String = ders.map(|der| pem::encode(Label::Certificate, der)).collect();
+            (PEM, chain.into_bytes())
+        }
         _ => return Err(unknown()),
     };
-    let document = Document { content_type, file_name: file.clone(), modified: newest.not_before, body };
+    let document = Document { content_type, file_name: file.clone(), modified: row.not_before, body };
     Ok(document.answer(&headers))
 }
 
@@ -75,7 +85,7 @@ pub(super) fn local() -> Router<App> {
 }
 
 async fn show(State(app): State<App>, Path(name): Path<String>) -> Result<Response, Problem> {
-    told(&app, &*open(&app, &name).await?).await
+    Ok(Json(told(&app, &*open(&app, &name).await?).await?).into_response())
 }
 
 async fn rotate(State(app): State<App>, Path(name): Path<String>) -> Result<Response, Problem> {
@@ -84,10 +94,10 @@ async fn rotate(State(app): State<App>, Path(name): Path<String>) -> Result<Resp
     authority.rotate(newest.number, app.clock.now()).await.map_err(|error| refused(&error))?;
     // The new generation has its lists at once.
     app.crls.look();
-    told(&app, &authority).await
+    Ok(Json(told(&app, &authority).await?).into_response())
 }
 
-async fn open(app: &App, name: &str) -> Result<Arc<Authority>, Problem> {
+pub(super) async fn open(app: &App, name: &str) -> Result<Arc<Authority>, Problem> {
     let found = app.registry.get(name).await.map_err(|error| refused(&error))?;
     found.ok_or_else(|| Problem::not_found(format!("there is no CA `{name}`")))
 }
@@ -159,13 +169,16 @@ fn unknown_reason() -> Problem {
     Problem::unprocessable(format!("`reason` is one of {}", known.join(", "))).with("reasons", json!(known))
 }
 
-async fn told(app: &App, authority: &Authority) -> Result<Response, Problem> {
+/// How a CA stands.
+pub(super) async fn told(app: &App, authority: &Authority) -> Result<Value, Problem> {
     let counts = app.state.ca_counts(authority.name()).await?;
     let generations = authority.generations();
     let generation = |generation: &Arc<Generation>| {
         let counts = counts.iter().find(|counts| counts.generation == generation.number);
         json!({
             "number": generation.number,
+            "subject": subject(&generation.certificate),
+            "issuer": subject(generation.issuer()),
             "algorithm": generation.signer().algorithm().as_str(),
             "not_before": generation.not_before,
             "not_after": generation.not_after,
@@ -174,15 +187,24 @@ async fn told(app: &App, authority: &Authority) -> Result<Response, Problem> {
         })
     };
     let generations: Vec<Value> = generations.iter().map(generation).collect();
-    Ok(Json(json!({
+    let root = authority.root().await.map_err(|error| refused(&error))?;
+    let root = root.map(|root| {
+        json!({
+            "subject": subject(&root.certificate),
+            "not_after": root.not_after,
+            "key": root.key.as_str(),
+            "exported_at": root.exported_at,
+        })
+    });
+    Ok(json!({
         "schema": SCHEMA,
         "name": authority.name(),
         "issues": authority.config().is_some(),
+        "root": root,
         "generations": generations,
         "crls": crls(app, authority.name()),
         "chain": authority.chain_pem().map_err(|error| refused(&error))?,
     }))
-    .into_response())
 }
 
 /// The lists of a CA, and what is amiss at their published URLs.
@@ -202,18 +224,17 @@ fn crls(app: &App, ca: &str) -> Vec<Value> {
     lists.all().filter(|list| list.name.ca == ca).map(list).collect()
 }
 
-fn refused(error: &CaError) -> Problem {
+/// A certificate's subject in words.
+fn subject(certificate: &[u8]) -> String {
+    leaf::parse(certificate).map(|certificate| certificate.subject().to_string()).unwrap_or_default()
+}
+
+pub(super) fn refused(error: &CaError) -> Problem {
     let words = providers::error::chain(error);
     match error.is_refusal() {
         true => Problem::unprocessable(words),
         false => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, words),
     }
-}
-
-/// Whoever asks over the network is told that it is our fault; the log says what it is.
-fn unanswerable(error: &CaError) -> Problem {
-    tracing::error!("a CA cannot be opened: {}", providers::error::chain(error));
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the CA cannot be opened: see renewd's log")
 }
 
 impl From<RevocationError> for Problem {

@@ -43,6 +43,7 @@ async fn exposition(app: &App) -> Result<String, StateError> {
     issuers(app, &mut exposition);
     orders(app, &mut exposition).await?;
     deliveries(app, &mut exposition).await?;
+    clients(app, &mut exposition).await?;
     notifications(app, &mut exposition).await?;
     ocsp(app, &mut exposition);
     crls(app, &mut exposition);
@@ -110,6 +111,22 @@ async fn deliveries(app: &App, exposition: &mut Exposition) -> Result<(), StateE
     let mut family = exposition.family("renewd_deliveries", Kind::Gauge, help);
     for (store, stored, count) in app.state.count_deliveries().await? {
         family.sample(&[("store", &store), ("state", if stored { "stored" } else { "due" })], count);
+    }
+    Ok(())
+}
+
+async fn clients(app: &App, exposition: &mut Exposition) -> Result<(), StateError> {
+    let now = app.clock.now();
+    let mut counts = exposition.family("renewd_clients", Kind::Gauge, "Client certificates, by how they stand.");
+    for (status, count) in app.state.count_clients(now).await? {
+        counts.sample(&[("status", status)], count);
+    }
+    let tally = app.state.client_tally(now).await?;
+    let help = "Client certificates that should be renewed by themselves and are not; those that are expired are \
+                failing, too.";
+    let mut troubled = exposition.family("renewd_clients_troubled", Kind::Gauge, help);
+    for (trouble, count) in [("failing", tally.failing), ("late", tally.late), ("expired", tally.expired)] {
+        troubled.sample(&[("trouble", trouble)], count);
     }
     Ok(())
 }
