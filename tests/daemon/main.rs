@@ -25,6 +25,7 @@ mod deploy;
 mod doctor;
 mod failover;
 mod issuance;
+mod kills;
 mod limits;
 mod notify;
 mod postgres;
