@@ -24,6 +24,7 @@ mod crash;
 mod deploy;
 mod doctor;
 mod failover;
+mod fair_share;
 mod issuance;
 mod kills;
 mod limits;

@@ -49,7 +49,7 @@ pub(super) async fn what_is_due_comes_by_need(state: &State) {
     assert_eq!(state.due(NOW.minus(Duration::from_millis(1)), 10).await.unwrap(), [""; 0]);
     assert_eq!(state.next_due(NOW).await.unwrap(), Some(NOW.plus(MINUTE)));
     assert_eq!(state.next_due(NOW.plus(MINUTE)).await.unwrap(), None);
-    assert_eq!(state.due(NOW.plus(MINUTE), 10).await.unwrap(), ["new", "resting", "soon", "late"]);
+    assert_eq!(state.due(NOW.plus(MINUTE), 10).await.unwrap(), ["new", "soon", "resting", "late"]);
     let expiries = state.expiries(2).await.unwrap();
     let expected = [("resting", 1), ("soon", 5)].map(|(name, minutes)| (name.to_owned(), NOW.plus(MINUTE * minutes)));
     assert_eq!(expiries, expected.into());
