@@ -79,6 +79,7 @@ fn compare(before: &BTreeMap<String, Attempt>, after: &BTreeMap<String, Attempt>
             assert!(new.issued, "{name} is issued no longer");
             continue;
         }
+        assert!(new.retry_at.is_some(), "{name} failed, and its next try has no time: {new:?}");
         assert!(new.failures >= old.failures, "{name} has forgotten failures: {old:?}, {new:?}");
         if old.retry_at.is_some_and(|at| at > now) {
             assert_eq!(new, old, "{name} was tried before its time");

@@ -24,8 +24,7 @@ fn what_a_ca_advises_and_an_operator_revokes_is_told() {
         "suggestedWindow": { "start": "2026-01-02T04:00:00Z", "end": "2026-01-03T04:00:00Z" },
         "explanationURL": "https://ca.example/incident",
     });
-    ca.next(Endpoint::RenewalInfo, Reply::json(&past));
-    daemon.until(LIMIT, "the first question was asked", |_| ca.count(Endpoint::RenewalInfo) == 1);
+    daemon.until(LIMIT, "the question at once after issue", |_| ca.count(Endpoint::RenewalInfo) == 1);
     ca.next(Endpoint::RenewalInfo, Reply::json(&past));
     daemon.cli_json(&["why", NAMES[0], "--refresh"]);
     daemon.until(LIMIT, "both are told", |_| {
