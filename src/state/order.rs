@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::certificate::words;
 use super::obstacle::{self, Obstacle, ObstacleKind};
-use super::outbox::alert::of_order as order_alert;
+use super::outbox::alert::{of_failover, of_order as order_alert};
 use super::row::{count, list, optional_text, optional_time, parsed, text, time, to_list};
 use super::spent::{self, Claim, Held, SpentKind};
 use super::{Result, State, Write};
@@ -375,6 +375,29 @@ impl State {
         }
         met(&mut write, order, kind, error, now, wait).await?;
         self.add_alert(&mut write, &order_alert(order, error, now.plus(wait)), now).await?;
+        write.commit().await?;
+        self.wake_notify();
+        Ok(())
+    }
+
+    /// The order became nothing because its issuer cannot issue now, and `next` is asked at once: one transaction with the
+    /// obstacle. People are told of the issuer, once for all its certificates: none of these has failed yet.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn order_goes_elsewhere(
+        &self,
+        order: &OrderRow,
+        next: &str,
+        error: &str,
+        now: Timestamp,
+        wait: Duration,
+    ) -> Result<()> {
+        let mut write = self.begin().await?;
+        finish(&mut write, &order.id, "failed", Some(error), now).await?;
+        spent::give_back(&mut write, &order.id).await?;
+        met(&mut write, order, ObstacleKind::Unavailable, error, now, wait).await?;
+        self.add_alert(&mut write, &of_failover(order, next, error), now).await?;
         write.commit().await?;
         self.wake_notify();
         Ok(())

@@ -14,12 +14,12 @@ use crate::issuer::{IssuerError, Progress};
 use crate::pki::cert_id;
 use crate::pki::chain::Chain;
 use crate::pki::key::PrivateKey;
-use crate::planner::Reason;
 use crate::planner::backoff::{Failure, after_order};
 use crate::planner::claims::{Ordered, claims};
+use crate::planner::{Reason, issuers};
 use crate::state::order::{Added, NewOrder};
 use crate::state::version::NewVersion;
-use crate::state::{Claim, OrderRow};
+use crate::state::{Claim, ObstacleKind, ObstacleRow, OrderRow};
 
 /// A wait no longer than this is slept through; longer ones put the order down.
 const SHORT: Duration = Duration::from_secs(2);
@@ -182,12 +182,34 @@ impl Turn<'_> {
             retry_at = %now.plus(wait), attempts = failures, "order failed: {words}",
         );
         self.tell_of_issuer(order, error).await?;
+        if let Some(next) = next_issuer(reading, order, kind, now.plus(wait), now) {
+            return Ok(self.state().order_goes_elsewhere(order, &next, &words, now, wait).await?);
+        }
         if error.ends_order() {
             return Ok(self.state().order_failed(order, kind, &words, now, wait).await?);
         }
         let waits_for = (failure == Failure::Operator).then_some(words.as_str());
         Ok(self.state().order_troubled(order, kind, &words, waits_for, now, wait).await?)
     }
+}
+
+/// Who is asked at once in place of the order's issuer, which is in the way until `retry_at`.
+fn next_issuer(
+    reading: &Reading,
+    order: &OrderRow,
+    kind: ObstacleKind,
+    retry_at: Timestamp,
+    now: Timestamp,
+) -> Option<String> {
+    if order.chain.is_some() || kind != ObstacleKind::Unavailable {
+        return None;
+    }
+    let (issuer, error) = (order.issuer.clone(), String::new());
+    let met = ObstacleRow { issuer, kind, failures: 1, retry_at, error, since: now, last_at: now };
+    let others = reading.obstacles.iter().filter(|obstacle| obstacle.issuer != order.issuer);
+    let obstacles: Vec<_> = others.cloned().chain([met]).collect();
+    let choice = issuers::choose(&reading.wanted.as_ref()?.issuers, &obstacles, now)?;
+    (choice.at <= now && choice.issuer != order.issuer).then(|| choice.issuer.to_owned())
 }
 
 /// So old that the CA may well have forgotten it; a young one that is gone is a fault, and is not made anew in haste.

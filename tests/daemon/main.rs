@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+#[path = "../peers/fakes/acme_ca.rs"]
+mod acme_ca;
 #[path = "../peers/fakes/acme_dns.rs"]
 mod acme_dns;
 #[path = "../peers/fakes/cloudflare.rs"]
@@ -22,7 +24,9 @@ mod crash;
 mod deploy;
 mod doctor;
 mod failover;
+mod fair_share;
 mod issuance;
+mod kills;
 mod limits;
 mod notify;
 mod postgres;
@@ -34,3 +38,4 @@ mod renewal_info;
 mod revocation;
 mod secrecy;
 mod store;
+mod told;

@@ -47,7 +47,7 @@ macro_rules! every_body {
             authority::a_leaf_is_written_once_and_signed_once,
             authority::the_private_ca_issues,
             certificates::texts_compare_in_c_order,
-            certificates::what_is_due_comes_by_need,
+            certificates::what_is_due_comes_by_need_and_what_is_new_takes_turns,
             certificates::putting_down_never_hides_a_wish,
             certificates::wishes_and_putting_down_race,
             certificates::retired_and_back,
