@@ -3,7 +3,6 @@
 mod chores;
 mod files;
 mod parts;
-mod reconcile;
 mod reload;
 mod secrets;
 mod supervisor;
@@ -27,6 +26,7 @@ use crate::http::{App, Listeners, ReloadRequest, Status, serve_socket};
 use crate::scheduler::Scheduler;
 use crate::state::State;
 use crate::worker::Worker;
+use crate::worker::reconcile::reconcile;
 use files::Files;
 use reload::Reloader;
 use supervisor::Supervisor;
@@ -79,7 +79,7 @@ impl Daemon {
             status: Arc::clone(&status),
         };
         timekeeper.look().await?;
-        reconcile::reconcile(&config, &state, clock.now()).await?;
+        reconcile(&config, &state, clock.now()).await?;
         let parts = Arc::new(ArcSwap::new(parts::build(&config, &state, &clock, None)));
         parts.load().prepare().await;
         let worker = Worker::new(state.clone(), clock.clone(), Arc::clone(&parts), trusted);

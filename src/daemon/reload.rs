@@ -7,11 +7,12 @@ use arc_swap::ArcSwap;
 use tracing::{error, info, warn};
 
 use super::files::Files;
-use super::{parts, reconcile};
+use super::parts;
 use crate::config::{self, Config, ConfigError, Loaded, Report};
 use crate::http::status::ConfigStatus;
 use crate::http::{App, ReloadAnswer, Reloaded};
 use crate::worker::Parts;
+use crate::worker::reconcile::reconcile;
 
 /// Applies the edited config.
 pub(super) struct Reloader {
@@ -69,7 +70,7 @@ impl Reloader {
         built.prepare().await;
         let mended = may_mend(&before, &built);
         self.parts.store(built);
-        if let Err(failure) = reconcile::reconcile(&config, &self.app.state, now).await {
+        if let Err(failure) = reconcile(&config, &self.app.state, now).await {
             self.parts.store(before);
             return Err(self.not_applied(&failure));
         }

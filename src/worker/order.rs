@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::reading::{Reading, places};
-use super::{Turn, Turning, WorkError, dice, spread};
+use super::{Turn, Turning, WorkError};
 use crate::clock::Timestamp;
 use crate::config::KeyType;
 use crate::crash::{self, Point};
@@ -74,7 +74,7 @@ impl Turn<'_> {
         if self.seat.is_none() {
             match timeout(SEAT_PATIENCE, seats.seats.clone().acquire_owned()).await {
                 Ok(Ok(seat)) => self.seat = Some(seat),
-                _ => return self.leave(reading, spread(SEAT_ABSENCE)).await,
+                _ => return self.leave(reading, self.worker.dice.part_of(SEAT_ABSENCE)).await,
             }
         }
         match seats.issuer.advance(order, wanted).await {
@@ -120,7 +120,7 @@ impl Turn<'_> {
             chain,
             not_before: leaf.not_before,
             not_after: leaf.not_after,
-            jitter: dice(),
+            jitter: self.worker.dice.throw(),
             number_at_least: self.free_number(reading).await,
             stores: stores.unwrap_or_default(),
             adopted: false,
@@ -143,7 +143,7 @@ impl Turn<'_> {
         }
         let failure = error.failure();
         let left = reading.version.as_ref().map(|version| version.not_after.since(now));
-        let wait = after_order(failure, reading.row.failures + 1, left, dice());
+        let wait = after_order(failure, reading.row.failures + 1, left, self.worker.dice.throw());
         let words = providers::error::chain(error);
         warn!(
             certificate = %order.certificate, order = order.url.as_deref(), issuer = %order.issuer,
