@@ -24,18 +24,27 @@ CREATE TABLE obstacle (
     error       TEXT   NOT NULL,        -- in the CA's own words
     since       BIGINT NOT NULL,
     last_at     BIGINT NOT NULL,
+    urgency     BIGINT NOT NULL,        -- when the certificate expires; 0: there is none yet
     PRIMARY KEY (certificate, issuer)
 );
-CREATE INDEX obstacle_held ON obstacle (issuer, kind, retry_at);
+-- Who waits for a CA's limits, the most urgent first.
+CREATE INDEX obstacle_held ON obstacle (issuer, kind, urgency, retry_at);
 
 -- What was taken of a CA's limits, and when: one row for each order, each exact set of names, each registered domain,
 -- and each failed authorization of a name.
 CREATE TABLE spent (
     issuer   TEXT   NOT NULL,
-    kind     TEXT   NOT NULL,           -- order, set, domain, failure
-    subject  TEXT   NOT NULL,           -- the account's issuer, the names, the domain, the name
+    kind     TEXT   NOT NULL,           -- order, domain, names, failure, advice
+    subject  TEXT   NOT NULL,           -- the registered domain, the names, the name; empty: the account
     order_id TEXT   NOT NULL,
     at       BIGINT NOT NULL,
     PRIMARY KEY (issuer, kind, subject, order_id)
 );
 CREATE INDEX spent_since ON spent (issuer, kind, subject, at);
+CREATE INDEX spent_of ON spent (order_id);
+CREATE INDEX spent_at ON spent (at);
+
+-- How many attempts can be made before it expires, and whether they are fewer than the config wants.
+ALTER TABLE certificate ADD COLUMN attempts_left BIGINT;
+ALTER TABLE certificate ADD COLUMN too_few       BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX certificate_too_few ON certificate (too_few) WHERE too_few = 1;

@@ -74,7 +74,8 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Outcome {
     let world = World::open(&path, config.is_some())?;
     match command {
         Command::Plan { days } => plan::plan(output, &world, days).await,
-        Command::Why { name } => looking::why(output, &world, &name).await,
+        Command::Why { name, refresh: true } => looking::refreshed(output, &world, &name).await,
+        Command::Why { name, refresh: false } => looking::why(output, &world, &name).await,
         Command::List => looking::list(output, &world).await,
         Command::Show { name } => looking::show(output, &world, &name).await,
         Command::Renew { name, force, wait } => acting::renew(output, &world, &name, force, wait).await,

@@ -77,6 +77,7 @@ pub fn public_router(app: App) -> Router {
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
+        .route("/health/renewals", get(health::renewals))
         .route("/{name}/tls", get(download::download))
         .route("/ca/{file}", get(authority::newest))
         .route("/ca/{ca}/{file}", get(authority::generation))

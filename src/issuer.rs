@@ -1,5 +1,6 @@
 //! Authorities that certify names: an ACME account and our own CA alike.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -76,11 +77,46 @@ pub trait Issuer: Send + Sync {
         self.prepare().await
     }
 
+    /// What its directory says now that it offers; `None`: it has no directory. No account is needed for it.
+    ///
+    /// # Errors
+    /// Where the directory cannot be had.
+    async fn offers(&self) -> Result<Option<Offers>, IssuerError> {
+        Ok(None)
+    }
+
+    /// The account's URL, which CAA records may name (RFC 8657, section 3); `None`: it is not registered, or there is
+    /// no account. Nobody is asked but the state.
+    ///
+    /// # Errors
+    /// Where the state fails.
+    async fn account_url(&self) -> Result<Option<String>, IssuerError> {
+        Ok(None)
+    }
+
     /// Gives the account a new key (RFC 8555, section 7.3.5).
     ///
     /// # Errors
     /// `IssuerError::Unsupported` where there is no account.
     async fn rotate_key(&self) -> Result<(), IssuerError>;
+}
+
+/// What an ACME directory says that its CA offers (RFC 8555, section 7.1.1). Every text is cleaned of what could harm a
+/// terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offers {
+    /// Profiles with their descriptions (draft-ietf-acme-profiles).
+    pub profiles: BTreeMap<String, String>,
+    /// The URL of the terms of service.
+    pub terms_of_service: Option<String>,
+    /// The CA's own pages.
+    pub website: Option<String>,
+    /// The names that CAA records may give the CA (RFC 8659).
+    pub caa_identities: Vec<String>,
+    /// It registers accounts of its customers only (RFC 8555, section 7.3.4).
+    pub external_account_required: bool,
+    /// It tells when to renew (RFC 9773).
+    pub renewal_info: bool,
 }
 
 /// Renewal information (RFC 9773, section 4.2).

@@ -2,6 +2,7 @@
 //! and serials only.
 
 pub mod bundle;
+mod cert_id;
 pub mod chain;
 pub mod csr;
 pub mod der;
@@ -9,6 +10,8 @@ pub mod key;
 pub mod leaf;
 pub mod pem;
 pub mod serial;
+
+pub use cert_id::cert_id;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -20,6 +20,7 @@ pub mod order;
 pub mod registration;
 pub mod renewal;
 mod row;
+pub mod spent;
 pub mod txt;
 pub mod version;
 
@@ -39,6 +40,7 @@ pub use job::{JobKind, JobRow, JobState};
 pub use obstacle::{ObstacleKind, ObstacleRow};
 pub use order::{OrderRow, OrderState};
 pub use renewal::{RenewalRow, RenewalWindow};
+pub use spent::{Claim, Held, SpentKind};
 pub use txt::TxtRow;
 pub use version::VersionRow;
 
@@ -128,6 +130,7 @@ impl State {
             "DELETE FROM txt WHERE withdrawn_at < $1",
             "DELETE FROM acme_order WHERE finished_at < $1",
             "DELETE FROM job WHERE finished_at < $1",
+            "DELETE FROM spent WHERE at < $1",
         ] {
             sqlx::query(statement).bind(before.millis()).execute(&mut *write).await?;
         }

@@ -10,6 +10,7 @@ mod jobs;
 mod order;
 mod reading;
 pub mod reconcile;
+mod renewal;
 pub mod timekeeper;
 mod withdrawal;
 
@@ -30,7 +31,7 @@ use crate::issuer::Issuer;
 use crate::locks::Locks;
 use crate::planner::{Action, Decision, decide};
 use crate::state::certificate::Standing;
-use crate::state::{CertificateState, State, StateError};
+use crate::state::{State, StateError};
 pub use dice::Dice;
 use reading::Reading;
 
@@ -39,6 +40,9 @@ const MOST_ACTIONS: usize = 400;
 
 /// What is over is remembered this long.
 const REMEMBERED: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// A CA is asked about so many renewals at the same time.
+const QUESTIONS: usize = 8;
 
 /// What the config was made into.
 #[derive(Debug)]
@@ -73,6 +77,7 @@ pub struct Seats {
     /// The issuer.
     pub issuer: Arc<dyn Issuer>,
     seats: Arc<Semaphore>,
+    questions: Arc<Semaphore>,
 }
 
 impl Seats {
@@ -80,7 +85,7 @@ impl Seats {
     #[must_use]
     pub fn of(issuer: Arc<dyn Issuer>) -> Self {
         let seats = Arc::new(Semaphore::new(issuer.parallel_orders()));
-        Self { issuer, seats }
+        Self { issuer, seats, questions: Arc::new(Semaphore::new(QUESTIONS)) }
     }
 }
 
@@ -172,7 +177,9 @@ impl Worker {
     pub async fn put_aside(&self, name: &str, problem: &str) -> Result<(), WorkError> {
         let Some(row) = self.state.certificate(name).await? else { return Ok(()) };
         let look_again_at = self.clock.now().plus(Duration::from_secs(600));
-        let standing = Standing { state: row.state, problem: Some(problem.to_owned()), look_again_at };
+        let (attempts_left, too_few) = (row.attempts_left, false);
+        let problem = Some(problem.to_owned());
+        let standing = Standing { state: row.state, problem, look_again_at, attempts_left, too_few };
         Ok(self.state.put_down(name, row.look_again_at, &standing).await?)
     }
 
@@ -221,6 +228,7 @@ impl Turn<'_> {
             Action::Rest => return Ok(Turning::Rests),
             Action::Inspect => self.inspect(reading).await?,
             Action::Order { issuer, reason } => self.order(reading, &issuer, &reason).await?,
+            Action::Ask => return self.ask(reading).await,
             Action::Advance => return self.advance(reading).await,
             Action::Abandon { why } => self.abandon(reading, &why).await?,
             Action::Deliver { store, node } => self.deliver(reading, &store, &node).await?,
@@ -246,8 +254,9 @@ impl Turn<'_> {
     /// Leaves the certificate until `wait` has passed, without a verdict.
     async fn leave(&self, reading: &Reading, wait: Duration) -> Result<Turning, WorkError> {
         let look_again_at = self.clock().now().plus(wait);
-        let standing =
-            Standing { state: CertificateState::Ordering, problem: reading.row.problem.clone(), look_again_at };
+        let (row, trusted) = (&reading.row, self.worker.clock_trusted.load(Ordering::Relaxed));
+        let decided = decide(&reading.certificate(trusted), self.clock().now()).standing;
+        let standing = Standing { problem: row.problem.clone(), look_again_at, ..decided };
         self.state().put_down(&reading.row.name, self.taken_up, &standing).await?;
         Ok(Turning::Rests)
     }

@@ -87,7 +87,7 @@ async fn an_account_is_bound_to_what_the_ca_handed_out() {
     let wanted = certificate(&["example.com"], None);
     order(&state, &wanted).await;
     let unbound = finish(&world.acme(&state), &state, &wanted).await.unwrap_err();
-    assert!(matches!(&unbound, IssuerError::Operator { what } if what.contains("`eab`")), "{unbound}");
+    assert!(matches!(&unbound, IssuerError::Account { what } if what.contains("`eab`")), "{unbound}");
 
     for (key, right) in [(key.replace('z', "a"), false), (key.to_owned(), true)] {
         let hmac_key = SecretRef::File(folder.write("hmac", &format!("{key}\n")));
@@ -95,7 +95,7 @@ async fn an_account_is_bound_to_what_the_ca_handed_out() {
         match finish(&world.acme(&state), &state, &wanted).await {
             Ok(()) => assert!(right),
             Err(error) => {
-                assert!(!right && matches!(error, IssuerError::Operator { .. }), "{error}");
+                assert!(!right && matches!(error, IssuerError::Account { .. }), "{error}");
                 assert!(!error.to_string().contains(&key), "a secret is told: {error}");
             }
         }
@@ -192,7 +192,7 @@ async fn an_account_that_the_ca_forgot_is_not_made_anew() {
     world.pebble.start_again();
     for acme in [acme, world.acme(&state)] {
         let error = finish(&acme, &state, &wanted).await.unwrap_err();
-        assert!(matches!(&error, IssuerError::Operator { what } if what.contains("`main`")), "{error}");
+        assert!(matches!(&error, IssuerError::Account { what } if what.contains("`main`")), "{error}");
     }
     assert_eq!(world.pebble.order_count(), 1);
     let log = world.pebble.log();

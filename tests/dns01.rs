@@ -63,6 +63,7 @@ fn certificate(dns: &[&str]) -> Certificate {
         key: KeyType::default(),
         profile: None,
         renew: RenewPolicy::default(),
+        chain: None,
         attempts_left: 5,
         alias: BTreeMap::new(),
         deploy: Vec::new(),

@@ -11,6 +11,7 @@ mod state {
     mod certificates;
     mod consumers;
     mod jobs;
+    mod limits;
     mod opening;
     mod orders;
     mod place;

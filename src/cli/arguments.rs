@@ -98,10 +98,14 @@ Examples:
     /// Errors are told in the CA's own words.
     #[command(after_help = "\
 Example:
-  renewd why example.com")]
+  renewd why example.com
+  renewd why example.com --refresh")]
     Why {
         /// The certificate's name in the config
         name: String,
+        /// Have the CA asked now when it suggests to renew (RFC 9773); needs the daemon
+        #[arg(long)]
+        refresh: bool,
     },
 
     /// List all certificates and how they stand

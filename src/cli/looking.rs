@@ -63,6 +63,15 @@ pub(super) async fn why(output: &Output, world: &World, name: &str) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
+/// `renewd why NAME --refresh`: only the daemon asks a CA.
+pub(super) async fn refreshed(output: &Output, world: &World, name: &str) -> Outcome {
+    let (now, name) = (world.clock.now(), normalised(name)?);
+    let path = format!("/certificates/{}/why", segment(&name));
+    let why: Why = world.client.post(&path, &json!({})).await.map_err(|unanswered| world.explain(unanswered))?;
+    output.answer(&why, || wording::why(&why, now));
+    Ok(ExitCode::SUCCESS)
+}
+
 pub(super) async fn accounts(output: &Output, world: &World, name: Option<&str>) -> Outcome {
     let AccountList { accounts } = match world.ask("/accounts").await? {
         Some(accounts) => accounts,

@@ -6,6 +6,7 @@ use super::table::{Table, facts};
 use super::times::{beside, beside_if};
 use crate::clock::Timestamp;
 use crate::report::plan::Planned;
+use crate::report::why::RenewalInfoView;
 use crate::report::{AccountView, CertificateView, JobView, Plan, Why};
 
 /// `renewd list`.
@@ -112,10 +113,36 @@ pub(super) fn why(why: &Why, now: Timestamp) -> String {
         ("It came", when(&why.last_error_at)),
         ("Failures in a row", (why.failures > 0).then(|| why.failures.to_string())),
         ("Tried again", when(&why.retry_at)),
+        (
+            "Attempts left",
+            why.attempts_left.map(|left| if left < 100 { left.to_string() } else { "100 or more".into() }),
+        ),
+        ("Its CA suggests", why.renewal_info.as_ref().and_then(suggestion)),
+        ("That is why", why.renewal_info.as_ref().and_then(|info| info.explanation.clone())),
+        ("The CA is asked", why.renewal_info.as_ref().and_then(|info| when(&info.ask_at))),
+        ("No answer", why.renewal_info.as_ref().and_then(|info| info.error.clone())),
         ("Order", order.map(|order| order.url.clone().unwrap_or_else(|| "not made at the CA yet".to_owned()))),
         ("Ordered", order.map(|order| beside(&order.created_at, now))),
     ]);
-    [head, owed(why), orders(why)].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+    [head, obstacles(why, now), owed(why), orders(why)]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn suggestion(info: &RenewalInfoView) -> Option<String> {
+    let (start, end, instant) = (info.start.as_ref()?, info.end.as_ref()?, info.instant.as_ref()?);
+    Some(format!("to renew it between {start} and {end}: {instant} was chosen"))
+}
+
+fn obstacles(why: &Why, now: Timestamp) -> String {
+    let mut table = Table::new(&["ISSUER", "OBSTACLE", "SINCE", "ASKED AGAIN", "ERROR"]);
+    for obstacle in &why.obstacles {
+        let (since, again) = (beside(&obstacle.since, now), beside(&obstacle.retry_at, now));
+        table.row([obstacle.issuer.clone(), obstacle.kind.clone(), since, again, obstacle.error.clone()]);
+    }
+    if why.obstacles.is_empty() { String::new() } else { table.render() }
 }
 
 fn owed(why: &Why) -> String {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::Limits;
 use super::network;
 use super::read::{Section, Value};
 use super::suggest;
@@ -22,6 +23,8 @@ pub struct Account {
     pub trusted_roots: Option<PathBuf>,
     /// Orders worked on at the same time.
     pub parallel_orders: usize,
+    /// What the CA gives: no more is asked for.
+    pub limits: Limits,
 }
 
 /// External account binding: what a CA hands to its customer.
@@ -71,7 +74,10 @@ impl Account {
         }
         let trusted_roots = section.value("trusted_roots").and_then(|value| value.readable_path());
         let parallel_orders = section.number("parallel_orders", 1..=100).unwrap_or(PARALLEL_ORDERS) as usize;
+        let limits = section.value("limits");
         section.finish();
+        let usual = Limits::of_directory(directory_url.as_deref().unwrap_or_default());
+        let limits = limits.map_or(usual, |value| Limits::read(&value, usual));
         Some(Self {
             directory_url: directory_url?,
             contact,
@@ -79,6 +85,7 @@ impl Account {
             eab: eab.flatten(),
             trusted_roots,
             parallel_orders,
+            limits,
         })
     }
 }

@@ -32,6 +32,8 @@ pub struct Certificate {
     pub key: KeyType,
     /// The CA's profile (draft-ietf-acme-profiles).
     pub profile: Option<Profile>,
+    /// The chain that is preferred where the CA offers several: the common name that it ends at or leads through.
+    pub chain: Option<String>,
     /// When to renew.
     pub renew: RenewPolicy,
     /// Fewer attempts left than this before expiry is a failure shown on `/health/renewals`.

@@ -30,6 +30,20 @@ pub fn parse(text: &str) -> Option<Duration> {
     (!text.is_empty() && seconds <= LONGEST).then(|| Duration::from_secs(seconds))
 }
 
+/// As `parse` reads it; parts of a second are left out.
+#[must_use]
+pub fn in_words(duration: Duration) -> String {
+    let mut left = duration.as_secs();
+    let mut text = String::new();
+    for (name, length) in UNITS.iter().filter(|(name, _)| !matches!(name, 'y' | 'w')) {
+        if left >= *length {
+            text.push_str(&format!("{}{name}", left / length));
+            left %= length;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +55,9 @@ mod tests {
         }
         assert_eq!(parse("2w"), parse("14d"));
         assert_eq!(parse("2m"), parse("120s"));
+        for text in ["90s", "1d12h", "7d", "0s"] {
+            assert_eq!(parse(text).map(in_words), Some(text.replace("90s", "1m30s")));
+        }
     }
 
     #[test]

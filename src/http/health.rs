@@ -91,6 +91,27 @@ pub(super) async fn live(State(app): State<App>) -> Response {
     answer(stuck, &Check { status })
 }
 
+/// `GET /health/renewals`: whether each certificate will be renewed in time, in numbers.
+pub(super) async fn renewals(State(app): State<App>) -> Response {
+    let config = check_config(&app);
+    let too_few = app.state.count_too_few().await;
+    let stuck = app.status.loop_stuck(app.clock.now());
+    let failing = stuck || config.errors.is_some() || !matches!(too_few, Ok(0));
+    let status = if failing { Grade::Failing } else { Grade::Ok };
+    answer(failing, &Renewals { schema: crate::report::SCHEMA, status, too_few_attempts_left: too_few.ok(), config })
+}
+
+/// The answer of `/health/renewals`.
+#[derive(Debug, Serialize)]
+struct Renewals {
+    schema: u32,
+    status: Grade,
+    /// Certificates with fewer attempts left before they expire than the config wants; absent: the database fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    too_few_attempts_left: Option<u32>,
+    config: ConfigCheck,
+}
+
 /// `GET /health/ready`: listeners, database and CAs do their work.
 pub(super) async fn ready(State(app): State<App>) -> Response {
     let listeners = check_listeners(&app).status == Grade::Ok;

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::peer::LocalUser;
 use super::status::ConfigStatus;
 use super::{App, Problem, ReloadRequest, health};
+use crate::clock::Timestamp;
 use crate::identifier::CertificateName;
 use crate::issuer::RevocationReason;
 use crate::pki::serial::Serial;
@@ -23,6 +24,9 @@ use crate::state::JobKind;
 /// As far as a plan looks ahead unless told otherwise, in days.
 const DAYS: u32 = 60;
 
+/// A CA that does not answer is not waited for longer than this, in tenths of a second.
+const ASK_PATIENCE: u32 = 200;
+
 pub(super) fn router() -> Router<App> {
     Router::new()
         .route("/status", get(status))
@@ -30,7 +34,7 @@ pub(super) fn router() -> Router<App> {
         .route("/plan", get(plan))
         .route("/certificates", get(certificates))
         .route("/certificates/{name}", get(certificate))
-        .route("/certificates/{name}/why", get(why))
+        .route("/certificates/{name}/why", get(why).post(refresh))
         .route("/certificates/{name}/renew", post(renew))
         .route("/certificates/{name}/revoke", post(revoke))
         .route("/certificates/{name}/deploy", post(deploy))
@@ -134,6 +138,24 @@ async fn certificate(State(app): State<App>, Path(name): Path<String>) -> Answer
     let (config, name) = (app.config.load_full(), normalised(&name)?);
     let view = report::show(&app.state, &config, app.clock.now(), &name).await?;
     Ok(Json(view.ok_or_else(|| no_certificate(&name))?).into_response())
+}
+
+/// Has the CA asked about the renewal now, and tells how things stand once it has answered.
+async fn refresh(State(app): State<App>, Path(name): Path<String>) -> Answer {
+    let name = managed(&app, &name).await?;
+    let id = app.state.certificate(&name).await?.and_then(|row| row.version_id);
+    if let Some(id) = id {
+        app.state.ask_for_renewal_now(&id).await?;
+        app.state.look_now(&name, app.clock.now()).await?;
+        for _ in 0..ASK_PATIENCE {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            let asked = |version: crate::state::VersionRow| version.renewal.ask_at > Timestamp::EPOCH;
+            if app.state.version(&id).await?.is_none_or(asked) {
+                break;
+            }
+        }
+    }
+    why(State(app), Path(name)).await
 }
 
 async fn why(State(app): State<App>, Path(name): Path<String>) -> Answer {

@@ -61,6 +61,12 @@ async fn certificates(app: &App, exposition: &mut Exposition) -> Result<(), Stat
     for (name, not_after) in app.state.expiries(MOST_CERTIFICATES).await? {
         expiries.sample(&[("certificate", &name)], not_after.seconds());
     }
+    let help =
+        "Attempts that can be made before the current version expires, 100 at the most; those that expire first.";
+    let mut attempts = exposition.family("renewd_certificate_attempts_left", Kind::Gauge, help);
+    for (name, left) in app.state.attempts_left(MOST_CERTIFICATES).await? {
+        attempts.sample(&[("certificate", &name)], left);
+    }
     let owed = app.state.count_owed_txts().await?;
     exposition.family("renewd_txt_owed", Kind::Gauge, "TXT values that are still to be withdrawn.").sample(&[], owed);
     Ok(())

@@ -8,9 +8,13 @@ mod account;
 mod answer;
 mod authorization;
 mod client;
+mod contact;
 mod directory;
+mod download;
 mod finalize;
 mod jws;
+mod link;
+mod new_order;
 mod obstacle;
 mod order;
 mod post;
@@ -18,6 +22,7 @@ mod present;
 mod problem;
 mod reach;
 mod registration;
+mod renewal_info;
 mod revoke;
 mod rollover;
 mod waits;
@@ -26,15 +31,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::{RwLock, RwLockReadGuard};
+use tokio::sync::{Mutex, RwLock, RwLockReadGuard};
 
 use account::Session;
+use directory::Site;
 use waits::Waits;
 
 use crate::clock::Clock;
 use crate::config;
 use crate::dns01::Dns01;
-use crate::issuer::{Issuer, IssuerError, Progress, RevocationReason};
+use crate::issuer::{Issuer, IssuerError, Offers, Progress, RenewalInfo, RevocationReason};
 use crate::state::{OrderRow, State, VersionRow};
 
 /// An account as the config names it.
@@ -54,6 +60,8 @@ pub struct Acme {
     clock: Clock,
     /// Held for reading by whatever uses the account's key, for writing while that key changes.
     session: RwLock<Option<Session>>,
+    /// The directory, which needs no account.
+    site: Mutex<Option<Site>>,
     waits: Waits,
 }
 
@@ -61,7 +69,15 @@ impl Acme {
     /// An issuer over this account, which is registered when it is first needed.
     #[must_use]
     pub fn new(settings: AcmeSettings, state: State, dns01: Arc<Dns01>, clock: Clock) -> Self {
-        Self { settings, state, dns01, clock, session: RwLock::new(None), waits: Waits::default() }
+        Self {
+            settings,
+            state,
+            dns01,
+            clock,
+            session: RwLock::new(None),
+            site: Mutex::new(None),
+            waits: Waits::default(),
+        }
     }
 
     /// The account, opened where it is not or was opened long ago.
@@ -123,6 +139,25 @@ impl Issuer for Acme {
 
     async fn revoke(&self, version: &VersionRow, reason: RevocationReason) -> Result<(), IssuerError> {
         self.revoke_version(version, reason).await
+    }
+
+    async fn renewal_info(&self, version: &VersionRow) -> Result<Option<RenewalInfo>, IssuerError> {
+        self.ask_for_renewal_info(version).await
+    }
+
+    async fn ready_for(&self, wanted: &config::Certificate) -> Result<(), IssuerError> {
+        let session = self.session().await?;
+        self.ask_how_it_stands(&session).await?;
+        self.profile(&session, wanted).map(drop)
+    }
+
+    async fn offers(&self) -> Result<Option<Offers>, IssuerError> {
+        self.read_offers().await.map(Some)
+    }
+
+    async fn account_url(&self) -> Result<Option<String>, IssuerError> {
+        let row = self.state.account(self.name(), self.directory_url()).await?;
+        Ok(row.and_then(|row| row.url))
     }
 
     async fn rotate_key(&self) -> Result<(), IssuerError> {

@@ -178,6 +178,7 @@ mod tests {
             key: KeyType::EcdsaP256,
             profile: None,
             renew: RenewPolicy::default(),
+            chain: None,
             attempts_left: 5,
             alias: BTreeMap::new(),
             deploy: Vec::new(),
@@ -196,7 +197,7 @@ mod tests {
             profile: None,
             replaces: None,
         };
-        state.add_order(&new, Clock::system().now()).await.unwrap();
+        state.add_order(&new, &[], Clock::system().now()).await.unwrap();
     }
 
     async fn open_order(state: &State) -> OrderRow {

@@ -5,7 +5,7 @@ mod signature;
 
 use rustls_pki_types::pem::{PemObject as _, SectionKind};
 
-use super::leaf::{self, Leaf, LeafError};
+use super::leaf::{self, Leaf, LeafError, common_name};
 use super::pem::{self, Label};
 use crate::clock::Timestamp;
 use crate::identifier::Identifier;
@@ -219,6 +219,26 @@ impl Chain {
         self.certificate_pem() + &self.chain_pem()
     }
 
+    /// The common name of the last certificate's issuer, by which people call a chain; its whole name where it has none.
+    #[must_use]
+    pub fn end(&self) -> String {
+        let last = self.ders.last().and_then(|der| leaf::parse(der).ok());
+        last.map(|certificate| common_name(certificate.issuer())).unwrap_or_default()
+    }
+
+    /// Whether the last certificate was issued by this common name.
+    #[must_use]
+    pub fn ends_at(&self, common_name: &str) -> bool {
+        self.end() == common_name
+    }
+
+    /// Whether one of the issuers' certificates bears this common name.
+    #[must_use]
+    pub fn leads_through(&self, name: &str) -> bool {
+        let issuers = self.ders.iter().skip(1).filter_map(|der| leaf::parse(der).ok());
+        issuers.map(|certificate| common_name(certificate.subject())).any(|subject| subject == name)
+    }
+
     /// Whether this is the chain that was asked for: an end-entity certificate for this public key (`spki`, in DER)
     /// and exactly these names, certified link by link, every certificate in force. The last certificate's own issuer
     /// is not ours to judge.
@@ -234,6 +254,17 @@ impl Chain {
 mod tests {
     use super::*;
     use crate::pki::testing::Pki;
+
+    #[test]
+    fn a_chain_is_called_by_where_it_ends() {
+        let pki = Pki::new(&["example.com"]);
+        let chain = pki.chain();
+        assert_eq!(chain.end(), "Test Root");
+        assert!(chain.ends_at("Test Root") && !chain.ends_at("Test Issuing"));
+        assert!(chain.leads_through("Test Issuing") && !chain.leads_through("Test Root"));
+        assert!(!chain.leads_through("Test Leaf"), "the leaf leads nowhere");
+        assert!(Chain::from_ders(vec![pki.leaf]).unwrap().ends_at("Test Issuing"));
+    }
 
     #[test]
     fn a_chain_is_written_as_it_was_read() {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use aws_lc_rs::digest;
 use x509_parser::prelude::{FromDer as _, GeneralName, ParsedExtension, X509Certificate};
+use x509_parser::x509::X509Name;
 
 use super::serial::{Serial, SerialError};
 use crate::clock::Timestamp;
@@ -68,7 +69,7 @@ impl Leaf {
             names: names(&certificate)?,
             spki_der: certificate.public_key().raw.to_vec(),
             authority_key_identifier: authority_key_identifier(&certificate),
-            issuer_common_name: issuer_common_name(&certificate),
+            issuer_common_name: common_name(certificate.issuer()),
             sha256: hex::encode(digest::digest(&digest::SHA256, der)),
         })
     }
@@ -108,17 +109,16 @@ fn address(octets: &[u8]) -> Option<IpAddr> {
     v4().or_else(v6)
 }
 
-fn authority_key_identifier(certificate: &X509Certificate<'_>) -> Option<Vec<u8>> {
+pub(super) fn authority_key_identifier(certificate: &X509Certificate<'_>) -> Option<Vec<u8>> {
     certificate.extensions().iter().find_map(|extension| match extension.parsed_extension() {
         ParsedExtension::AuthorityKeyIdentifier(authority) => Some(authority.key_identifier.as_ref()?.0.to_vec()),
         _ => None,
     })
 }
 
-fn issuer_common_name(certificate: &X509Certificate<'_>) -> String {
-    let issuer = certificate.issuer();
-    let common_name = issuer.iter_common_name().next().and_then(|name| name.as_str().ok());
-    common_name.map_or_else(|| issuer.to_string(), str::to_owned)
+pub(super) fn common_name(name: &X509Name<'_>) -> String {
+    let common_name = name.iter_common_name().next().and_then(|name| name.as_str().ok());
+    common_name.map_or_else(|| name.to_string(), str::to_owned)
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! One certificate: what should happen, why, and when to look again.
 
 use super::Reason;
-use super::renewal::Life;
-use super::steps;
+use super::issuers::{self, Choice};
+use super::renewal::{self, Life};
+use super::{attempts, steps};
 use crate::clock::Timestamp;
 use crate::config;
 use crate::state::certificate::Standing;
 use crate::state::{
-    CertificateRow, CertificateState, DeliveryRow, DeploymentRow, JobRow, OrderRow, TxtRow, VersionRow,
+    CertificateRow, CertificateState, DeliveryRow, DeploymentRow, JobRow, ObstacleKind, ObstacleRow, OrderRow,
+    RenewalWindow, TxtRow, VersionRow,
 };
 
 /// All that is known about one certificate.
@@ -27,6 +29,8 @@ pub struct Certificate<'a> {
     pub deliveries: &'a [DeliveryRow],
     /// Of the current version, on this node.
     pub deployments: &'a [DeploymentRow],
+    /// How its issuers treat it.
+    pub obstacles: &'a [ObstacleRow],
     /// Not finished, oldest first.
     pub jobs: &'a [JobRow],
     /// The stores that are to have it, and the node whose they are (empty: shared).
@@ -59,8 +63,33 @@ impl Certificate<'_> {
             return (!version.not_replaced).then_some((Reason::Revoked { reason }, now));
         }
         let due_at = self.life()?.due_at(&wanted.renew, now);
-        Some((Reason::Expiring { not_after: version.not_after }, due_at))
+        let expiring = (Reason::Expiring { not_after: version.not_after }, due_at);
+        let suggested = version.renewal.window.as_ref().map(|window| suggestion(window, wanted, now));
+        Some(suggested.filter(|(_, at)| *at <= due_at.max(now)).unwrap_or(expiring))
     }
+
+    /// Which issuer is asked next, and when; `None`: it has none.
+    #[must_use]
+    pub fn choice(&self, now: Timestamp) -> Option<Choice<'_>> {
+        issuers::choose(&self.wanted?.issuers, self.obstacles, now)
+    }
+
+    /// How many attempts can be made before the current version expires; `None`: there is none, or it is not to be
+    /// replaced.
+    #[must_use]
+    pub fn attempts_left(&self, now: Timestamp) -> Option<u32> {
+        let (version, wanted) = (self.version?, self.wanted?);
+        let (_, due_at) = self.reason(wanted, now)?;
+        let choice = self.choice(now)?;
+        let from = due_at.max(choice.at).max(now);
+        let failures = self.obstacles.iter().find(|obstacle| obstacle.issuer == choice.issuer);
+        Some(attempts::left(from, version.not_after, failures.map_or(0, |obstacle| obstacle.failures)))
+    }
+}
+
+fn suggestion(window: &RenewalWindow, wanted: &config::Certificate, now: Timestamp) -> (Reason, Timestamp) {
+    let reason = Reason::RenewalInfo { start: window.start, end: window.end, explanation: window.explanation.clone() };
+    (reason, renewal::suggested_at(window, &wanted.renew, now))
 }
 
 fn changed(version: &VersionRow, wanted: &config::Certificate) -> Option<Reason> {
@@ -99,6 +128,8 @@ pub enum Action {
         /// Why.
         reason: Reason,
     },
+    /// The CA is asked when it suggests to renew (RFC 9773).
+    Ask,
     /// The open order goes on.
     Advance,
     /// The open order is given up: it is not what the config wants any more.
@@ -144,10 +175,14 @@ pub struct Decision {
 pub fn decide(certificate: &Certificate<'_>, now: Timestamp) -> Decision {
     let mut rest = Rest { now, until: Timestamp::NEVER };
     let action = steps::STEPS.iter().find_map(|step| step(certificate, &mut rest));
+    let attempts_left = certificate.attempts_left(now);
+    let wanted = certificate.wanted.map_or(0, |wanted| wanted.attempts_left);
     let standing = Standing {
         state: state(certificate, now),
         problem: problem(certificate, now),
         look_again_at: rest.until.max(now),
+        attempts_left,
+        too_few: attempts_left.is_some_and(|left| left < wanted),
     };
     Decision { action: action.unwrap_or(Action::Rest), standing }
 }
@@ -191,7 +226,7 @@ fn state(certificate: &Certificate<'_>, now: Timestamp) -> CertificateState {
         return if order.waits_for.is_some() { CertificateState::Waiting } else { CertificateState::Ordering };
     }
     match certificate.version {
-        None if certificate.row.retry_at > now => CertificateState::Waiting,
+        None if certificate.choice(now).is_some_and(|choice| choice.at > now) => CertificateState::Waiting,
         None => CertificateState::Pending,
         Some(version) if version.revoked_at.is_some() => CertificateState::Revoked,
         Some(_) => progress(certificate),
@@ -213,11 +248,21 @@ fn progress(certificate: &Certificate<'_>) -> CertificateState {
     if wanted.deploy.is_empty() { CertificateState::Stored } else { CertificateState::Deployed }
 }
 
+/// The limit that holds a certificate back whose time has come.
+fn held_back(certificate: &Certificate<'_>, now: Timestamp) -> Option<String> {
+    let choice = certificate.choice(now)?;
+    let held = issuers::in_the_way(choice.issuer, certificate.obstacles, now)?;
+    (certificate.order.is_none() && held.kind == ObstacleKind::Held).then(|| held.error.clone())
+}
+
 /// What is wrong, the gravest first.
 fn problem(certificate: &Certificate<'_>, now: Timestamp) -> Option<String> {
     certificate.wanted?;
     if let Some(what) = certificate.order.and_then(|order| order.waits_for.clone()) {
         return Some(what);
+    }
+    if let Some(held) = held_back(certificate, now) {
+        return Some(held);
     }
     if certificate.row.failures > 0
         && let Some(error) = &certificate.row.last_error

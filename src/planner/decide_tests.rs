@@ -19,6 +19,7 @@ struct World {
     txts: Vec<TxtRow>,
     deliveries: Vec<DeliveryRow>,
     deployments: Vec<DeploymentRow>,
+    obstacles: Vec<ObstacleRow>,
     jobs: Vec<JobRow>,
     clock_trusted: bool,
     company_comes: bool,
@@ -35,6 +36,7 @@ impl World {
             txts: Vec::new(),
             deliveries: Vec::new(),
             deployments: Vec::new(),
+            obstacles: Vec::new(),
             jobs: Vec::new(),
             clock_trusted: true,
             company_comes: false,
@@ -57,6 +59,7 @@ impl World {
             txts: &self.txts,
             deliveries: &self.deliveries,
             deployments: &self.deployments,
+            obstacles: &self.obstacles,
             jobs: &self.jobs,
             stores: &stores,
             clock_trusted: self.clock_trusted,
@@ -86,6 +89,7 @@ fn row() -> CertificateRow {
         last_error_at: None,
         version_id: None,
         not_after: None,
+        attempts_left: None,
         created_at: NOW,
         retired_at: None,
     }
@@ -100,6 +104,7 @@ fn wanted() -> config::Certificate {
         key: KeyType::EcdsaP256,
         profile: None,
         renew: RenewPolicy::default(),
+        chain: None,
         attempts_left: 5,
         alias: Default::default(),
         deploy: Vec::new(),
@@ -135,6 +140,10 @@ fn txt(order_id: &str, retry_at: Timestamp) -> TxtRow {
         retry_at,
         error: None,
     }
+}
+
+fn obstacle(issuer: &str, kind: ObstacleKind, retry_at: Timestamp) -> ObstacleRow {
+    ObstacleRow { issuer: issuer.into(), kind, failures: 1, retry_at, error: "no".into(), since: NOW, last_at: NOW }
 }
 
 fn job(kind: JobKind, arguments: &str, state: JobState) -> JobRow {
@@ -191,7 +200,7 @@ fn a_new_certificate_is_looked_for_in_the_stores_and_then_ordered() {
 #[test]
 fn backoff_is_kept() {
     let mut world = World::fresh();
-    world.row.retry_at = NOW.plus(DAY);
+    world.obstacles = vec![obstacle("ca", ObstacleKind::Refused, NOW.plus(DAY))];
     let decision = world.decide();
     assert_eq!(decision.action, Action::Rest);
     assert_eq!(decision.standing.look_again_at, NOW.plus(DAY));
@@ -355,10 +364,8 @@ fn a_renewal_ends_with_its_version_or_its_error() {
     world.version.as_mut().unwrap().created_at = NOW;
     assert!(matches!(world.action(), Action::Finish(_, Ok(_))));
     world.version.as_mut().unwrap().created_at = NOW.minus(DAY);
-    world.row.failures = 1;
-    world.row.last_error = Some("no".into());
-    world.row.last_error_at = Some(NOW);
-    assert!(matches!(world.action(), Action::Finish(_, Err(_))));
+    world.obstacles = vec![obstacle("ca", ObstacleKind::Refused, NOW.plus(DAY))];
+    assert!(matches!(world.action(), Action::Finish(_, Err(words)) if words.starts_with("no; the next attempt")));
 }
 
 #[test]
@@ -369,4 +376,64 @@ fn jobs_on_a_certificate_that_is_gone_end() {
     assert!(matches!(world.action(), Action::Finish(_, Err(_))));
     world.jobs = vec![job(JobKind::Deploy, "{}", JobState::Queued)];
     assert!(matches!(world.action(), Action::Finish(_, Err(_))));
+}
+
+#[test]
+fn an_order_whose_issuer_cannot_go_on_is_given_to_the_next() {
+    let mut world = World::fresh();
+    world.wanted.as_mut().unwrap().issuers = vec!["ca".into(), "other".into()];
+    let mut order = OrderRow::sample(&["a.test"], NOW);
+    order.next_step_at = NOW.plus(DAY);
+    world.order = Some(order);
+    world.obstacles = vec![obstacle("ca", ObstacleKind::Refused, NOW.plus(DAY))];
+    assert_eq!(world.action(), Action::Rest, "another would do no better");
+    world.obstacles = vec![obstacle("ca", ObstacleKind::Unavailable, NOW.plus(DAY))];
+    assert!(matches!(world.action(), Action::Abandon { why } if why.contains("`other` is tried, since `ca`")));
+    world.order = None;
+    assert!(matches!(world.action(), Action::Order { issuer, .. } if issuer == "other"));
+    world.obstacles.push(obstacle("other", ObstacleKind::Unavailable, NOW.plus(DAY)));
+    assert_eq!(world.action(), Action::Rest);
+    world.obstacles[0].retry_at = NOW;
+    assert!(matches!(world.action(), Action::Order { issuer, .. } if issuer == "ca"), "the first is tried again");
+}
+
+#[test]
+fn a_ca_is_asked_and_its_advice_is_taken() {
+    let mut world = World::stored();
+    let version = world.version.as_mut().unwrap();
+    version.directory_url = Some("https://ca.test/".into());
+    assert_eq!(world.action(), Action::Ask);
+    let version = world.version.as_mut().unwrap();
+    version.renewal.ask_at = NOW.plus(DAY);
+    let window = |instant| RenewalWindow { start: NOW.minus(DAY), end: NOW, instant, explanation: None };
+    version.renewal.window = Some(window(NOW.plus(DAY * 2)));
+    let decision = world.decide();
+    assert_eq!((decision.action, decision.standing.look_again_at), (Action::Rest, NOW.plus(DAY)));
+    world.version.as_mut().unwrap().renewal.window = Some(window(NOW));
+    assert!(matches!(reason(world.action()), Reason::RenewalInfo { .. }));
+    let expired = world.version.as_mut().unwrap();
+    (expired.not_after, expired.renewal.ask_at) = (NOW, NOW);
+    world.obstacles = vec![obstacle("ca", ObstacleKind::Unavailable, NOW.plus(DAY))];
+    assert_eq!(world.action(), Action::Rest, "nobody asks about what has expired");
+}
+
+#[test]
+fn a_suggestion_after_the_deadline_is_not_waited_for() {
+    let mut world = World::stored();
+    let version = world.version.as_mut().unwrap();
+    (version.not_before, version.not_after) = (NOW.minus(DAY * 80), NOW.plus(DAY * 10));
+    let late = NOW.plus(DAY * 20);
+    version.renewal.window = Some(RenewalWindow { start: late, end: late, instant: late, explanation: None });
+    assert!(matches!(reason(world.action()), Reason::Expiring { .. }));
+}
+
+#[test]
+fn few_attempts_are_told_of() {
+    let mut world = World::stored();
+    let standing = world.decide().standing;
+    assert_eq!((standing.attempts_left, standing.too_few), (Some(100), false));
+    world.version.as_mut().unwrap().not_after = NOW.plus(DAY);
+    world.obstacles = vec![obstacle("ca", ObstacleKind::Unavailable, NOW.plus(DAY * 2))];
+    let standing = world.decide().standing;
+    assert_eq!((standing.attempts_left, standing.too_few), (Some(0), true));
 }

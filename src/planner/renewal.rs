@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::window;
 use crate::clock::Timestamp;
 use crate::config::RenewPolicy;
+use crate::state::RenewalWindow;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -59,6 +60,17 @@ impl Life {
     }
 }
 
+/// When a certificate is renewed because its CA suggests it (RFC 9773, section 4.2): at the instant that was chosen in
+/// the suggested window. Where the policy has windows of its own, at a time that lies in both; where no time does, the
+/// CA's window wins.
+#[must_use]
+pub fn suggested_at(window: &RenewalWindow, policy: &RenewPolicy, now: Timestamp) -> Timestamp {
+    let open = |from: Timestamp| window::next(&policy.windows, from).filter(|opens| *opens <= window.end);
+    open(window.instant.max(now.min(window.end)))
+        .or_else(|| open(window.start.max(now.min(window.end))))
+        .unwrap_or(window.instant)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +100,27 @@ mod tests {
                 assert!(life.renew_at(policy).since(START).as_secs_f64() >= lifetime.as_secs_f64() / 3.0 - 1.0);
             }
         }
+    }
+
+    #[test]
+    fn the_instant_that_was_chosen_is_kept_and_moved_into_a_window_that_meets_it() {
+        let hour = Duration::from_secs(3600);
+        let midnight = Timestamp::from_seconds(1_800_057_600);
+        let suggested = |from: u32, to: u32| RenewalWindow {
+            start: midnight.plus(hour * from),
+            end: midnight.plus(hour * to),
+            instant: midnight.plus(hour * (from + to) / 2),
+            explanation: None,
+        };
+        let nightly = crate::config::window::parse("daily 02:00-03:00").unwrap();
+        let policy = RenewPolicy { before: None, windows: vec![nightly] };
+        let none = RenewPolicy::default();
+        assert_eq!(suggested_at(&suggested(10, 20), &none, START), midnight.plus(hour * 15));
+        assert_eq!(suggested_at(&suggested(10, 30), &policy, START), midnight.plus(hour * 26));
+        assert_eq!(suggested_at(&suggested(1, 20), &policy, START), midnight.plus(hour * 2));
+        assert_eq!(suggested_at(&suggested(10, 20), &policy, START), midnight.plus(hour * 15));
+        let past = suggested(10, 12);
+        assert!(suggested_at(&past, &policy, midnight.plus(hour * 40)) <= past.end);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::decide::{Action, Certificate, Rest};
-use super::{Reason, decide};
+use super::{Reason, decide, issuers};
 use crate::clock::Timestamp;
 use crate::config::{DeployCommand, Verify};
 use crate::state::{DeploymentKind, DeploymentRow, JobKind, JobRow, JobState};
@@ -12,7 +12,8 @@ use crate::state::{DeploymentKind, DeploymentRow, JobKind, JobRow, JobState};
 type Step = fn(&Certificate<'_>, &mut Rest) -> Option<Action>;
 
 /// Every step. What harms nobody and is quick comes before what waits for others.
-pub(super) const STEPS: [Step; 9] = [revoke, redeploy, inspect, deliver, advance, withdraw, jobs, order, consumers];
+pub(super) const STEPS: [Step; 10] =
+    [revoke, redeploy, inspect, deliver, advance, withdraw, jobs, order, consumers, ask];
 
 /// Consumers are told this long after the last store has it, so that certificates that come together are told of
 /// together.
@@ -59,10 +60,19 @@ fn deliver(certificate: &Certificate<'_>, rest: &mut Rest) -> Option<Action> {
 
 fn advance(certificate: &Certificate<'_>, rest: &mut Rest) -> Option<Action> {
     let order = certificate.order?;
-    if let Some(why) = outdated(certificate) {
+    if let Some(why) = outdated(certificate).or_else(|| better_elsewhere(certificate, rest.now)) {
         return Some(Action::Abandon { why });
     }
     (clock_is_right(certificate, rest) && rest.has_come(order.next_step_at)).then_some(Action::Advance)
+}
+
+/// The issuer of the open order cannot go on now, and another can be tried.
+fn better_elsewhere(certificate: &Certificate<'_>, now: Timestamp) -> Option<String> {
+    let order = certificate.order.filter(|order| order.chain.is_none())?;
+    let obstacle = issuers::in_the_way(&order.issuer, certificate.obstacles, now)?;
+    let choice = certificate.choice(now).filter(|choice| choice.at <= now && choice.issuer != order.issuer)?;
+    let why = || format!("`{}` is tried, since `{}` cannot issue: {}", choice.issuer, order.issuer, obstacle.error);
+    obstacle.kind.lets_others().then(why)
 }
 
 /// By a clock that cannot be trusted nothing is ordered; it may be right again soon.
@@ -121,7 +131,7 @@ fn renewal_job(certificate: &Certificate<'_>, job: &JobRow, rest: &mut Rest) -> 
             Some((_, due_at)) => finish(Ok(format!("not due before {due_at}: `--force` renews it now"))),
             None => finish(Err("it is revoked and is not replaced: `--force` orders a new one".to_owned())),
         },
-        JobState::Running => outcome(certificate, job).and_then(finish),
+        JobState::Running => outcome(certificate, job, rest.now).and_then(finish),
         JobState::Succeeded | JobState::Failed => None,
     }
 }
@@ -132,17 +142,18 @@ fn is_forced(job: &JobRow) -> bool {
 }
 
 /// What came of a renewal that somebody asked for; `None`: it is not over.
-fn outcome(certificate: &Certificate<'_>, job: &JobRow) -> Option<Result<String, String>> {
+fn outcome(certificate: &Certificate<'_>, job: &JobRow, now: Timestamp) -> Option<Result<String, String>> {
     let started = job.started_at.unwrap_or(job.submitted_at);
     if let Some(version) = certificate.version.filter(|version| version.created_at >= started) {
         let said = format!("version {} is issued, serial {}", version.number, version.serial);
         return settled(certificate).map(|outcome| outcome.map(|_| said));
     }
-    let failed_at = certificate.row.last_error_at?;
-    (certificate.row.failures > 0 && failed_at >= started).then(|| {
-        let error = certificate.row.last_error.clone().unwrap_or_default();
-        Err(format!("{error}; the next attempt is made at {}", certificate.row.retry_at))
-    })
+    let next = certificate.choice(now)?;
+    let held = certificate
+        .obstacles
+        .iter()
+        .find(|obstacle| obstacle.issuer == next.issuer && obstacle.last_at >= started && obstacle.retry_at > now)?;
+    Some(Err(format!("{}; the next attempt is made at {}", held.error, next.at)))
 }
 
 /// Whether the stores have the current version and the consumers were told; `None`: not yet.
@@ -165,17 +176,28 @@ fn order(certificate: &Certificate<'_>, rest: &mut Rest) -> Option<Action> {
     if certificate.order.is_some() || !clock_is_right(certificate, rest) {
         return None;
     }
-    let (reason, due_at) = asked_for(certificate)
+    let (reason, due_at) = asked_for(certificate, rest.now)
         .map(|by| (Reason::Requested { by }, rest.now))
         .or_else(|| certificate.reason(wanted, rest.now))?;
-    let issuer = wanted.issuers.first()?.clone();
-    rest.has_come(due_at.max(certificate.row.retry_at)).then_some(Action::Order { issuer, reason })
+    let choice = certificate.choice(rest.now)?;
+    rest.has_come(due_at.max(choice.at)).then(|| Action::Order { issuer: choice.issuer.to_owned(), reason })
+}
+
+/// Only of what is in force, and only where nothing else is to be done: renewal by lifetime waits for no answer.
+fn ask(certificate: &Certificate<'_>, rest: &mut Rest) -> Option<Action> {
+    certificate.wanted?;
+    let version = certificate.version.filter(|version| version.directory_url.is_some())?;
+    let over = version.revoked_at.is_some() || version.not_after <= rest.now;
+    if over || certificate.order.is_some() || !certificate.clock_trusted {
+        return None;
+    }
+    rest.has_come(version.renewal.ask_at).then_some(Action::Ask)
 }
 
 /// Who asked for a renewal that has not been tried since.
-fn asked_for(certificate: &Certificate<'_>) -> Option<String> {
+fn asked_for(certificate: &Certificate<'_>, now: Timestamp) -> Option<String> {
     let running = |job: &&JobRow| job.kind == JobKind::Renew && job.state == JobState::Running;
-    let job = certificate.jobs.iter().filter(running).find(|job| outcome(certificate, job).is_none())?;
+    let job = certificate.jobs.iter().filter(running).find(|job| outcome(certificate, job, now).is_none())?;
     let started = job.started_at.unwrap_or(job.submitted_at);
     let answered = certificate.version.is_some_and(|version| version.created_at >= started);
     (!answered).then(|| job.requested_by.clone())

@@ -3,7 +3,9 @@
 use crate::clock::Timestamp;
 use crate::config::{self, Config};
 use crate::planner;
-use crate::state::{CertificateRow, DeliveryRow, DeploymentRow, JobRow, OrderRow, Result, State, TxtRow, VersionRow};
+use crate::state::{
+    CertificateRow, DeliveryRow, DeploymentRow, JobRow, ObstacleRow, OrderRow, Result, State, TxtRow, VersionRow,
+};
 
 /// One certificate's rows, and what the config wants.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ pub(super) struct Facts<'a> {
 pub(super) struct Work {
     pub order: Option<OrderRow>,
     pub txts: Vec<TxtRow>,
+    pub obstacles: Vec<ObstacleRow>,
     pub jobs: Vec<JobRow>,
 }
 
@@ -49,6 +52,7 @@ impl<'a> Facts<'a> {
             txts: &work.txts,
             deliveries: &self.deliveries,
             deployments: &self.deployments,
+            obstacles: &work.obstacles,
             jobs: &work.jobs,
             stores: &self.stores,
             clock_trusted,
@@ -77,6 +81,7 @@ impl Work {
         Ok(Self {
             order: state.open_order(name).await?,
             txts: state.owed_txts(name).await?,
+            obstacles: state.obstacles(name).await?,
             jobs: state.open_jobs(name).await?,
         })
     }

@@ -121,6 +121,7 @@ pub(super) fn in_words(action: &Action) -> (&'static str, String) {
         Action::Rest => ("rest", "nothing".to_owned()),
         Action::Inspect => ("inspect", "the stores are searched for something to adopt".to_owned()),
         Action::Order { issuer, .. } => ("order", format!("a new certificate is ordered from `{issuer}`")),
+        Action::Ask => ("ask", "its CA is asked when to renew it".to_owned()),
         Action::Advance => ("advance", "the order on its way goes on".to_owned()),
         Action::Abandon { why } => ("abandon", format!("the order on its way is given up: {why}")),
         Action::Deliver { store, .. } => ("deliver", format!("put into store `{store}`")),

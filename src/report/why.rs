@@ -8,7 +8,7 @@ use super::facts::{Facts, Work};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::planner::{self, Reason};
-use crate::state::{OrderRow, OrderState, Result, State, TxtRow};
+use crate::state::{ObstacleRow, OrderRow, OrderState, Result, State, TxtRow, VersionRow};
 
 /// As many orders are told of.
 const LAST_ORDERS: u32 = 5;
@@ -46,12 +46,56 @@ pub struct Why {
     pub failures: u32,
     /// No new order before this.
     pub retry_at: Option<String>,
+    /// How many attempts can be made before it expires.
+    pub attempts_left: Option<u32>,
+    /// What its CA says of its renewal (RFC 9773).
+    pub renewal_info: Option<RenewalInfoView>,
+    /// What stands in the way at its issuers, or stood there last.
+    pub obstacles: Vec<ObstacleView>,
     /// The order on its way.
     pub order: Option<OrderView>,
     /// TXT values that are still to be withdrawn.
     pub owed_txts: Vec<TxtView>,
     /// The last orders, newest first, the one on its way included.
     pub last_orders: Vec<OrderView>,
+}
+
+/// What a CA says of a renewal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenewalInfoView {
+    /// The suggested window's start.
+    pub start: Option<String>,
+    /// Its end.
+    pub end: Option<String>,
+    /// The instant that was chosen in it.
+    pub instant: Option<String>,
+    /// A page that tells why.
+    pub explanation: Option<String>,
+    /// When the CA last answered.
+    pub asked_at: Option<String>,
+    /// When it is asked again.
+    pub ask_at: Option<String>,
+    /// Why the last question got no answer.
+    pub error: Option<String>,
+}
+
+/// How one issuer treats the certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObstacleView {
+    /// The account or CA.
+    pub issuer: String,
+    /// `unavailable` and `held` let the next issuer be tried, `refused` and `operator` do not.
+    pub kind: String,
+    /// In the CA's own words, where it was the CA.
+    pub error: String,
+    /// Failures in a row.
+    pub failures: u32,
+    /// When it began.
+    pub since: String,
+    /// When it was last met.
+    pub last_at: String,
+    /// The issuer is not asked before this.
+    pub retry_at: String,
 }
 
 /// One order.
@@ -130,10 +174,40 @@ pub async fn why(
         last_error_at: told(row.last_error_at),
         failures: row.failures,
         retry_at: told(retry_at(row)),
+        attempts_left: decision.standing.attempts_left,
+        renewal_info: facts.version.as_ref().and_then(renewal_info),
+        obstacles: work.obstacles.iter().map(obstacle_view).collect(),
         order: work.order.as_ref().map(order_view),
         owed_txts: work.txts.iter().map(txt_view).collect(),
         last_orders: orders.iter().map(order_view).collect(),
     }))
+}
+
+fn renewal_info(version: &VersionRow) -> Option<RenewalInfoView> {
+    version.directory_url.as_ref()?;
+    let renewal = &version.renewal;
+    let window = renewal.window.as_ref();
+    Some(RenewalInfoView {
+        start: told(window.map(|window| window.start)),
+        end: told(window.map(|window| window.end)),
+        instant: told(window.map(|window| window.instant)),
+        explanation: window.and_then(|window| window.explanation.clone()),
+        asked_at: told(renewal.asked_at),
+        ask_at: told(Some(renewal.ask_at).filter(|at| *at > Timestamp::EPOCH)),
+        error: renewal.error.clone(),
+    })
+}
+
+fn obstacle_view(obstacle: &ObstacleRow) -> ObstacleView {
+    ObstacleView {
+        issuer: obstacle.issuer.clone(),
+        kind: obstacle.kind.to_string(),
+        error: obstacle.error.clone(),
+        failures: obstacle.failures,
+        since: obstacle.since.to_string(),
+        last_at: obstacle.last_at.to_string(),
+        retry_at: obstacle.retry_at.to_string(),
+    }
 }
 
 fn order_view(order: &OrderRow) -> OrderView {

@@ -3,7 +3,7 @@
 use sqlx::any::AnyRow;
 use zeroize::Zeroizing;
 
-use super::row::{optional_text, optional_time, text, time};
+use super::row::{list, optional_text, optional_time, text, time};
 use super::{Result, State};
 use crate::clock::Timestamp;
 use crate::secret::Column;
@@ -19,6 +19,8 @@ pub struct AccountRow {
     next_key_sealed: Option<String>,
     /// The account's URL (RFC 8555, section 7.3), once registered.
     pub url: Option<String>,
+    /// The contacts that the CA was told.
+    pub contact: Vec<String>,
     /// When the key was made.
     pub created_at: Timestamp,
     /// When the CA registered it.
@@ -33,6 +35,7 @@ impl AccountRow {
             key_sealed: text(row, "key_sealed")?,
             next_key_sealed: optional_text(row, "next_key_sealed")?,
             url: optional_text(row, "url")?,
+            contact: list(row, "account", "contact")?,
             created_at: time(row, "created_at")?,
             registered_at: optional_time(row, "registered_at")?,
         })
@@ -126,6 +129,20 @@ impl State {
             .bind(directory_url)
             .bind(url)
             .bind(now.millis())
+            .execute(self.writer())
+            .await?;
+        Ok(())
+    }
+
+    /// The CA has taken these contacts.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn account_contact_changed(&self, name: &str, directory_url: &str, contact: &[String]) -> Result<()> {
+        sqlx::query(sqlx::AssertSqlSafe(format!("UPDATE account SET contact = $3 {OF}")))
+            .bind(name)
+            .bind(directory_url)
+            .bind(super::row::to_list(contact))
             .execute(self.writer())
             .await?;
         Ok(())

@@ -1,10 +1,8 @@
 //! Certificates: where each stands, and when to look again.
 
-use std::time::Duration;
-
 use sqlx::any::AnyRow;
 
-use super::row::{count, integer, optional_text, optional_time, parsed, text, time};
+use super::row::{count, integer, optional_count, optional_text, optional_time, parsed, text, time};
 use super::{Result, State, Write};
 use crate::clock::Timestamp;
 
@@ -92,6 +90,8 @@ pub struct CertificateRow {
     pub version_id: Option<String>,
     /// When the current version expires.
     pub not_after: Option<Timestamp>,
+    /// How many attempts can be made before that.
+    pub attempts_left: Option<u32>,
     /// When it first stood in the config.
     pub created_at: Timestamp,
     /// When it was taken out of the config.
@@ -115,6 +115,7 @@ impl CertificateRow {
             last_error_at: optional_time(row, "last_error_at")?,
             version_id: optional_text(row, "version_id")?,
             not_after: optional_time(row, "not_after")?,
+            attempts_left: optional_count(row, "attempts_left")?,
             created_at: time(row, "created_at")?,
             retired_at: optional_time(row, "retired_at")?,
         })
@@ -130,6 +131,10 @@ pub struct Standing {
     pub problem: Option<String>,
     /// When there may be something to do.
     pub look_again_at: Timestamp,
+    /// How many attempts can be made before it expires; `None`: nothing can expire.
+    pub attempts_left: Option<u32>,
+    /// They are fewer than the config wants.
+    pub too_few: bool,
 }
 
 /// How many certificates there are, by what `/health` and `/metrics` tell.
@@ -235,6 +240,31 @@ impl State {
         })
     }
 
+    /// How many certificates have fewer attempts left before they expire than the config wants.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn count_too_few(&self) -> Result<u32> {
+        let count: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM certificate WHERE too_few = 1").fetch_one(self.reader()).await?;
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
+    /// How many attempts are left before the certificates expire that expire first, `limit` at the most.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn attempts_left(&self, limit: u32) -> Result<Vec<(String, u32)>> {
+        let rows = sqlx::query(
+            "SELECT name, attempts_left FROM certificate WHERE attempts_left IS NOT NULL AND retired_at IS NULL \
+             ORDER BY not_after LIMIT $1",
+        )
+        .bind(i64::from(limit))
+        .fetch_all(self.reader())
+        .await?;
+        rows.iter().map(|row| Ok((text(row, "name")?, count(row, "attempts_left")?))).collect()
+    }
+
     /// Puts a certificate down until `look_again_at`.
     ///
     /// `looked_at` is the `look_again_at` that was read when it was taken up: where somebody has written another since
@@ -244,7 +274,7 @@ impl State {
     /// Where the database fails.
     pub async fn put_down(&self, name: &str, looked_at: Timestamp, standing: &Standing) -> Result<()> {
         sqlx::query(
-            "UPDATE certificate SET state = $2, problem = $3, \
+            "UPDATE certificate SET state = $2, problem = $3, attempts_left = $6, too_few = $7, \
              look_again_at = CASE WHEN look_again_at = $5 THEN $4 ELSE look_again_at END WHERE name = $1",
         )
         .bind(name)
@@ -252,6 +282,8 @@ impl State {
         .bind(standing.problem.as_deref())
         .bind(standing.look_again_at.millis())
         .bind(looked_at.millis())
+        .bind(standing.attempts_left.map(i64::from))
+        .bind(i64::from(standing.too_few))
         .execute(self.writer())
         .await?;
         Ok(())
@@ -276,6 +308,7 @@ impl State {
         let mut write = self.begin().await?;
         for statement in [
             "UPDATE acme_order SET next_step_at = $1 WHERE state = 'open' AND waits_for IS NOT NULL",
+            "UPDATE obstacle SET retry_at = $1 WHERE kind = 'operator' AND retry_at > $1",
             "UPDATE delivery SET retry_at = 0 WHERE state = 'due' AND retry_at > $1",
             "UPDATE deployment SET retry_at = 0 WHERE state = 'due' AND retry_at > $1",
             "UPDATE txt SET retry_at = 0 WHERE withdrawn_at IS NULL AND retry_at > $1",
@@ -297,12 +330,19 @@ impl State {
         Ok(())
     }
 
-    /// Forgets backoff: somebody has asked for an attempt now.
+    /// Forgets backoff: somebody has asked for an attempt now. A CA's limits are kept all the same.
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn forget_backoff(&self, name: &str) -> Result<()> {
-        sqlx::query("UPDATE certificate SET retry_at = 0 WHERE name = $1").bind(name).execute(self.writer()).await?;
+        let mut write = self.begin().await?;
+        for statement in [
+            "UPDATE certificate SET retry_at = 0 WHERE name = $1",
+            "UPDATE obstacle SET retry_at = 0 WHERE certificate = $1",
+        ] {
+            sqlx::query(statement).bind(name).execute(&mut *write).await?;
+        }
+        write.commit().await?;
         Ok(())
     }
 
@@ -323,6 +363,11 @@ impl State {
         .bind(now.millis())
         .execute(&mut **write)
         .await?;
+        // What was refused may be mended; what a CA or its limits put off stays put off.
+        sqlx::query("UPDATE obstacle SET retry_at = 0 WHERE certificate = $1 AND kind IN ('refused', 'operator')")
+            .bind(name)
+            .execute(&mut **write)
+            .await?;
         Ok(())
     }
 
@@ -331,11 +376,15 @@ impl State {
     /// # Errors
     /// Where the database fails.
     pub async fn retire(&self, write: &mut Write, name: &str, now: Timestamp) -> Result<()> {
-        sqlx::query("UPDATE certificate SET retired_at = $2, state = 'retired', look_again_at = $2 WHERE name = $1")
-            .bind(name)
-            .bind(now.millis())
-            .execute(&mut **write)
-            .await?;
+        sqlx::query(
+            "UPDATE certificate SET retired_at = $2, state = 'retired', look_again_at = $2, too_few = 0, \
+             attempts_left = NULL WHERE name = $1",
+        )
+        .bind(name)
+        .bind(now.millis())
+        .execute(&mut **write)
+        .await?;
+        super::obstacle::forget(write, name).await?;
         Ok(())
     }
 }
@@ -355,20 +404,13 @@ pub(super) async fn note_decision(write: &mut Write, name: &str, reason: &str, n
 pub(super) const LOOK_NOW: &str =
     "UPDATE certificate SET look_again_at = CASE WHEN look_again_at = $2 THEN $2 - 1 ELSE $2 END WHERE name = $1";
 
-/// A failed order is remembered on its certificate.
-pub(super) async fn note_failure(
-    write: &mut Write,
-    name: &str,
-    error: &str,
-    now: Timestamp,
-    wait: Duration,
-) -> Result<()> {
+/// A failed order is remembered on its certificate, after the obstacle that it met.
+pub(super) async fn note_failure(write: &mut Write, name: &str, error: &str, now: Timestamp) -> Result<()> {
     sqlx::query(
-        "UPDATE certificate SET failures = failures + 1, retry_at = $2, last_error = $3, last_error_at = $4 \
-         WHERE name = $1",
+        "UPDATE certificate SET failures = failures + 1, last_error = $2, last_error_at = $3, \
+         retry_at = COALESCE((SELECT MIN(retry_at) FROM obstacle WHERE certificate = $1), 0) WHERE name = $1",
     )
     .bind(name)
-    .bind(now.plus(wait).millis())
     .bind(error)
     .bind(now.millis())
     .execute(&mut **write)

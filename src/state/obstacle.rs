@@ -97,10 +97,11 @@ impl State {
 pub(super) async fn meet(write: &mut Write, obstacle: &Obstacle<'_>, now: Timestamp) -> Result<()> {
     let failed = i64::from(obstacle.kind != ObstacleKind::Held);
     sqlx::query(
-        "INSERT INTO obstacle (certificate, issuer, kind, failures, retry_at, error, since, last_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT (certificate, issuer) DO UPDATE SET kind = excluded.kind, \
+        "INSERT INTO obstacle (certificate, issuer, kind, failures, retry_at, error, since, last_at, \
+         urgency) VALUES ($1, $2, $3, $4, $5, $6, $7, $7, \
+         COALESCE((SELECT not_after FROM certificate WHERE name = $1), 0)) ON CONFLICT (certificate, issuer) DO UPDATE SET kind = excluded.kind, \
          failures = obstacle.failures + excluded.failures, retry_at = excluded.retry_at, error = excluded.error, \
-         last_at = excluded.last_at",
+         last_at = excluded.last_at, urgency = excluded.urgency",
     )
     .bind(obstacle.certificate)
     .bind(obstacle.issuer)
@@ -121,5 +122,11 @@ pub(super) async fn overcome(write: &mut Write, certificate: &str, issuer: &str)
         .bind(issuer)
         .execute(&mut **write)
         .await?;
+    Ok(())
+}
+
+/// Nothing stands in the way of a certificate that nobody wants any more.
+pub(super) async fn forget(write: &mut Write, certificate: &str) -> Result<()> {
+    sqlx::query("DELETE FROM obstacle WHERE certificate = $1").bind(certificate).execute(&mut **write).await?;
     Ok(())
 }

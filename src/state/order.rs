@@ -7,7 +7,9 @@ use sqlx::any::AnyRow;
 use zeroize::Zeroizing;
 
 use super::certificate::words;
+use super::obstacle::{self, Obstacle, ObstacleKind};
 use super::row::{count, list, optional_text, optional_time, parsed, text, time, to_list};
+use super::spent::{self, Claim, Held, SpentKind};
 use super::{Result, State, Write};
 use crate::clock::Timestamp;
 use crate::secret::Column;
@@ -87,6 +89,26 @@ pub struct NewOrder<'a> {
     pub replaces: Option<&'a str>,
 }
 
+/// What came of an order that was to be written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Added {
+    /// It is open; its id.
+    Order(String),
+    /// Its CA's limits leave no room for it.
+    Held(Held),
+}
+
+impl Added {
+    /// The order's id; `None`: it is held back.
+    #[must_use]
+    pub fn id(self) -> Option<String> {
+        match self {
+            Self::Order(id) => Some(id),
+            Self::Held(_) => None,
+        }
+    }
+}
+
 impl OrderRow {
     fn read(row: &AnyRow) -> Result<Self> {
         Ok(Self {
@@ -126,14 +148,20 @@ fn column(id: &str) -> Column<'_> {
 }
 
 impl State {
-    /// Writes an order down, open, its key sealed, and on its certificate why it was decided on: one transaction.
+    /// Writes an order down, open, its key sealed, and on its certificate why it was decided on, and takes what it claims
+    /// of its CA's limits: one transaction. Where there is no room, the certificate is held back, and nothing else is
+    /// written.
     ///
     /// # Errors
     /// Where sealing or the database fails.
-    pub async fn add_order(&self, new: &NewOrder<'_>, now: Timestamp) -> Result<String> {
+    pub async fn add_order(&self, new: &NewOrder<'_>, claims: &[Claim], now: Timestamp) -> Result<Added> {
         let id = super::new_id();
         let sealed = self.sealer().seal(column(&id), new.key)?;
         let mut write = self.begin().await?;
+        if let Some(held) = spent::claim(&mut write, &id, new, claims, now).await? {
+            write.commit().await?;
+            return Ok(Added::Held(held));
+        }
         sqlx::query(
             "INSERT INTO acme_order (id, certificate, issuer, reason, names, key_type, key_sealed, profile, state, \
              next_step_at, created_at, replaces) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'open', $9, $9, $10)",
@@ -152,7 +180,7 @@ impl State {
         .await?;
         super::certificate::note_decision(&mut write, new.certificate, new.reason, now).await?;
         write.commit().await?;
-        Ok(id)
+        Ok(Added::Order(id))
     }
 
     /// The certificate's open order: the newest, should there be several.
@@ -256,12 +284,17 @@ impl State {
         Ok(())
     }
 
-    /// The CA refused `replaces`: the order is made without.
+    /// The CA refused `replaces`: the order is made without, and counts as every other.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn order_replaces_nothing(&self, id: &str) -> Result<()> {
-        sqlx::query("UPDATE acme_order SET replaces = NULL WHERE id = $1").bind(id).execute(self.writer()).await?;
+    pub async fn order_replaces_nothing(&self, order: &OrderRow, now: Timestamp) -> Result<()> {
+        let mut write = self.begin().await?;
+        sqlx::query("UPDATE acme_order SET replaces = NULL WHERE id = $1").bind(&order.id).execute(&mut *write).await?;
+        for (kind, subject) in [(SpentKind::Order, String::new()), (SpentKind::Names, spent::exact_set(&order.names))] {
+            spent::spend(&mut write, &order.issuer, kind, &subject, &order.id, now).await?;
+        }
+        write.commit().await?;
         Ok(())
     }
 
@@ -278,14 +311,15 @@ impl State {
         Ok(())
     }
 
-    /// The order met trouble, stays open and goes on after `wait`: one transaction with the certificate's failures.
-    /// `waits_for` says what the operator must do, where somebody must.
+    /// The order met trouble, stays open and goes on when its issuer may be asked again: one transaction with the
+    /// obstacle. `waits_for` says what the operator must do, where somebody must.
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn order_troubled(
         &self,
         order: &OrderRow,
+        kind: ObstacleKind,
         error: &str,
         waits_for: Option<&str>,
         now: Timestamp,
@@ -298,7 +332,7 @@ impl State {
             .bind(waits_for)
             .execute(&mut *write)
             .await?;
-        super::certificate::note_failure(&mut write, &order.certificate, error, now, wait).await?;
+        met(&mut write, order, kind, error, now, wait).await?;
         write.commit().await?;
         Ok(())
     }
@@ -316,14 +350,27 @@ impl State {
         Ok(())
     }
 
-    /// The order became nothing: one transaction with the certificate's backoff.
+    /// The order became nothing: one transaction with the obstacle. A refusal counts against each name.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn order_failed(&self, order: &OrderRow, error: &str, now: Timestamp, wait: Duration) -> Result<()> {
+    pub async fn order_failed(
+        &self,
+        order: &OrderRow,
+        kind: ObstacleKind,
+        error: &str,
+        now: Timestamp,
+        wait: Duration,
+    ) -> Result<()> {
         let mut write = self.begin().await?;
         finish(&mut write, &order.id, "failed", Some(error), now).await?;
-        super::certificate::note_failure(&mut write, &order.certificate, error, now, wait).await?;
+        spent::give_back(&mut write, &order.id).await?;
+        if kind == ObstacleKind::Refused {
+            for name in &order.names {
+                spent::spend(&mut write, &order.issuer, SpentKind::Failure, name, &order.id, now).await?;
+            }
+        }
+        met(&mut write, order, kind, error, now, wait).await?;
         write.commit().await?;
         Ok(())
     }
@@ -335,9 +382,24 @@ impl State {
     pub async fn order_abandoned(&self, id: &str, why: &str, now: Timestamp) -> Result<()> {
         let mut write = self.begin().await?;
         finish(&mut write, id, "failed", Some(why), now).await?;
+        spent::give_back(&mut write, id).await?;
         write.commit().await?;
         Ok(())
     }
+}
+
+/// An order's issuer stands in the way of its certificate.
+async fn met(
+    write: &mut Write,
+    order: &OrderRow,
+    kind: ObstacleKind,
+    error: &str,
+    now: Timestamp,
+    wait: Duration,
+) -> Result<()> {
+    let (certificate, issuer) = (order.certificate.as_str(), order.issuer.as_str());
+    obstacle::meet(write, &Obstacle { certificate, issuer, kind, error, wait }, now).await?;
+    super::certificate::note_failure(write, certificate, error, now).await
 }
 
 /// Adds the orders that are about to be swept out to the counts in `meta`, so that what is counted never falls.

@@ -22,6 +22,10 @@ pub(super) fn count(row: &AnyRow, column: &str) -> Result<u32> {
     Ok(u32::try_from(integer(row, column)?).unwrap_or(u32::MAX))
 }
 
+pub(super) fn optional_count(row: &AnyRow, column: &str) -> Result<Option<u32>> {
+    Ok(row.try_get::<Option<i64>, _>(column)?.and_then(|value| u32::try_from(value).ok()))
+}
+
 pub(super) fn time(row: &AnyRow, column: &str) -> Result<Timestamp> {
     Ok(Timestamp::from_millis(integer(row, column)?))
 }

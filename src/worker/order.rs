@@ -11,13 +11,15 @@ use crate::clock::Timestamp;
 use crate::config::KeyType;
 use crate::crash::{self, Point};
 use crate::issuer::{IssuerError, Progress};
+use crate::pki::cert_id;
 use crate::pki::chain::Chain;
 use crate::pki::key::PrivateKey;
 use crate::planner::Reason;
 use crate::planner::backoff::{Failure, after_order};
-use crate::state::OrderRow;
-use crate::state::order::NewOrder;
+use crate::planner::claims::{Ordered, claims};
+use crate::state::order::{Added, NewOrder};
 use crate::state::version::NewVersion;
+use crate::state::{Claim, OrderRow};
 
 /// A wait no longer than this is slept through; longer ones put the order down.
 const SHORT: Duration = Duration::from_secs(2);
@@ -41,6 +43,7 @@ impl Turn<'_> {
         crash::point(Point::Decided);
         let key = new_key(name, wanted.key).await?;
         let profile = wanted.profile.as_ref().map(|profile| profile.name());
+        let replaces = self.replaces(reading, issuer);
         let json = reason.to_json();
         let order = NewOrder {
             certificate: name,
@@ -50,11 +53,37 @@ impl Turn<'_> {
             key_type: wanted.key.as_str(),
             key: &key.to_pkcs8_der(),
             profile,
-            replaces: None,
+            replaces: replaces.as_deref(),
         };
-        self.state().add_order(&order, self.clock().now()).await?;
+        let claims = self.claims(reading, &order, reason);
+        match self.state().add_order(&order, &claims, self.clock().now()).await? {
+            Added::Order(_) => {}
+            Added::Held(held) => warn!(certificate = name, issuer, until = %held.until, "{}", held.why),
+        }
         crash::point(Point::OrderWritten);
         Ok(())
+    }
+
+    /// The CertID of the version that the order replaces: only for the CA that issued it, and that has told of its renewal.
+    fn replaces(&self, reading: &Reading, issuer: &str) -> Option<String> {
+        let version = reading.version.as_ref()?;
+        let directory = self.parts.issuers.get(issuer)?.issuer.directory_url()?;
+        let issued_it = version.directory_url.as_deref() == Some(directory);
+        (issued_it && version.renewal.window.is_some()).then(|| cert_id(&version.chain)).flatten()
+    }
+
+    /// What the order takes of its CA's limits; our own CAs have none.
+    fn claims(&self, reading: &Reading, order: &NewOrder<'_>, reason: &Reason) -> Vec<Claim> {
+        let Some(account) = self.parts.config.accounts.get(order.issuer) else { return Vec::new() };
+        let ordered = Ordered {
+            names: &order.names,
+            issuer: order.issuer,
+            reason,
+            version: reading.version.as_ref(),
+            replaces: order.replaces.is_some(),
+            certificate: order.certificate,
+        };
+        claims(&ordered, &account.limits)
     }
 
     /// Gives the open order up.
@@ -141,19 +170,21 @@ impl Turn<'_> {
             info!(certificate = %order.certificate, order = order.url.as_deref(), "{error}: a new one is made");
             return Ok(self.state().order_abandoned(&order.id, &error.to_string(), now).await?);
         }
-        let failure = error.failure();
+        let (failure, kind) = (error.failure(), error.obstacle());
+        let obstacle = reading.obstacles.iter().find(|obstacle| obstacle.issuer == order.issuer);
+        let failures = obstacle.map_or(0, |obstacle| obstacle.failures) + 1;
         let left = reading.version.as_ref().map(|version| version.not_after.since(now));
-        let wait = after_order(failure, reading.row.failures + 1, left, self.worker.dice.throw());
+        let wait = after_order(failure, failures, left, self.worker.dice.throw());
         let words = providers::error::chain(error);
         warn!(
             certificate = %order.certificate, order = order.url.as_deref(), issuer = %order.issuer,
-            retry_at = %now.plus(wait), attempts = reading.row.failures + 1, "order failed: {words}",
+            retry_at = %now.plus(wait), attempts = failures, "order failed: {words}",
         );
         if error.ends_order() {
-            return Ok(self.state().order_failed(order, &words, now, wait).await?);
+            return Ok(self.state().order_failed(order, kind, &words, now, wait).await?);
         }
         let waits_for = (failure == Failure::Operator).then_some(words.as_str());
-        Ok(self.state().order_troubled(order, &words, waits_for, now, wait).await?)
+        Ok(self.state().order_troubled(order, kind, &words, waits_for, now, wait).await?)
     }
 }
 

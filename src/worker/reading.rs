@@ -5,7 +5,8 @@ use crate::config;
 use crate::planner;
 use crate::planner::decide::command_target;
 use crate::state::{
-    CertificateRow, DeliveryRow, DeploymentKind, DeploymentRow, JobRow, OrderRow, State, TxtRow, VersionRow,
+    CertificateRow, DeliveryRow, DeploymentKind, DeploymentRow, JobRow, ObstacleRow, OrderRow, State, TxtRow,
+    VersionRow,
 };
 
 /// The rows of one certificate, read at one moment.
@@ -17,6 +18,7 @@ pub(super) struct Reading {
     txts: Vec<TxtRow>,
     pub(super) deliveries: Vec<DeliveryRow>,
     pub(super) deployments: Vec<DeploymentRow>,
+    pub(super) obstacles: Vec<ObstacleRow>,
     jobs: Vec<JobRow>,
     pub(super) stores: Vec<(String, String)>,
     company_comes: bool,
@@ -41,6 +43,7 @@ impl Reading {
         Ok(Some(Self {
             order: state.open_order(name).await?,
             txts: state.owed_txts(name).await?,
+            obstacles: state.obstacles(name).await?,
             jobs: state.open_jobs(name).await?,
             row,
             wanted,
@@ -62,6 +65,7 @@ impl Reading {
             txts: &self.txts,
             deliveries: &self.deliveries,
             deployments: &self.deployments,
+            obstacles: &self.obstacles,
             jobs: &self.jobs,
             stores: &self.stores,
             clock_trusted,

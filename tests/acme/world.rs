@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use providers::dns::Registration;
 use providers::dns::rfc2136::{Rfc2136, Rfc2136Settings, TsigAlgorithm};
 use renewd::clock::Clock;
+use renewd::config::Limits;
 use renewd::config::account::Eab;
 use renewd::config::{
     Account, Certificate, Database, KeyType, Profile, Propagation, RenewPolicy, Resolver, StateSettings,
@@ -167,6 +168,7 @@ pub fn account(directory_url: &str, tls_root: Option<&std::path::Path>) -> Accou
         eab: None::<Eab>,
         trusted_roots: tls_root.map(ToOwned::to_owned),
         parallel_orders: 4,
+        limits: Limits::OWN,
     }
 }
 
@@ -180,6 +182,7 @@ pub fn certificate(names: &[&str], profile: Option<Profile>) -> Certificate {
         key: KeyType::default(),
         profile,
         renew: RenewPolicy::default(),
+        chain: None,
         attempts_left: 5,
         alias: BTreeMap::new(),
         deploy: Vec::new(),
@@ -204,7 +207,7 @@ pub async fn order(state: &State, wanted: &Certificate) -> String {
         profile: None,
         replaces: None,
     };
-    state.add_order(&new, Clock::system().now()).await.unwrap()
+    state.add_order(&new, &[], Clock::system().now()).await.unwrap().id().unwrap()
 }
 
 /// The order's row as it is now.

@@ -61,7 +61,7 @@ const CASES: &[(&str, &[&str])] = &[
     (
         "certificate = 1",
         &[
-            "1:1: defaults.certificate: unknown key; write one of `renew`, `attempts_left`, `issuers`, `dns`, `stores`, `key`, `profile`, `deploy`",
+            "1:1: defaults.certificate: unknown key; write one of `renew`, `attempts_left`, `issuers`, `dns`, `stores`, `key`, `profile`, `chain`, `deploy`",
         ],
     ),
     // Names.

@@ -18,12 +18,14 @@ mod own_ca;
 
 mod crash;
 mod deploy;
+mod failover;
 mod issuance;
 mod postgres;
 mod private_ca;
 mod providers;
 mod refusals;
 mod reload;
+mod renewal_info;
 mod revocation;
 mod secrecy;
 mod store;

@@ -133,7 +133,7 @@ impl TestApp {
             profile: None,
             replaces: None,
         };
-        let order = state.add_order(&new, now).await.unwrap();
+        let order = state.add_order(&new, &[], now).await.unwrap().id().unwrap();
         let request = LeafRequest {
             order: &order,
             names: &[identifier(name)],

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use renewd::clock::Timestamp;
+use renewd::state::ObstacleKind;
 use renewd::state::certificate::{Standing, Tally};
 use renewd::state::{CertificateState, State};
 
 use super::place::{MINUTE, NOW, certified, enlist, execute, new_version, order};
 
 fn standing(state: CertificateState, look_again_at: Timestamp) -> Standing {
-    Standing { state, problem: None, look_again_at }
+    Standing { state, problem: None, look_again_at, attempts_left: None, too_few: false }
 }
 
 async fn look_again_at(state: &State, name: &str) -> Timestamp {
@@ -132,7 +133,7 @@ pub(super) async fn counted(state: &State) {
     certified(state, "gone", &[]).await;
     enlist(state, &["new", "failing"]).await;
     let failing = order(state, "failing", b"key").await;
-    state.order_failed(&failing, "no", NOW, MINUTE).await.unwrap();
+    state.order_failed(&failing, ObstacleKind::Refused, "no", NOW, MINUTE).await.unwrap();
     let problem = Standing { problem: Some("no".into()), ..standing(CertificateState::Waiting, NOW) };
     state.put_down("failing", NOW, &problem).await.unwrap();
     let mut write = state.begin().await.unwrap();
@@ -157,7 +158,7 @@ pub(super) async fn facts_are_noted(state: &State) {
     assert_eq!((row.state, row.inspected), (CertificateState::Ordering, true));
     assert_eq!((row.reason.as_deref(), row.decided_at), (Some("{}"), Some(NOW)));
 
-    state.order_failed(&failing, "no", NOW, MINUTE).await.unwrap();
+    state.order_failed(&failing, ObstacleKind::Refused, "no", NOW, MINUTE).await.unwrap();
     state.forget_backoff("a").await.unwrap();
     let row = state.certificate("a").await.unwrap().unwrap();
     assert_eq!((row.retry_at, row.failures), (Timestamp::EPOCH, 1), "how often it failed is not forgotten");
@@ -168,7 +169,10 @@ pub(super) async fn what_is_in_trouble_is_tried_again(state: &State) {
     certified(state, "well", &[]).await;
     enlist(state, &["asks"]).await;
     let waiting = order(state, "asks", b"key").await;
-    state.order_troubled(&waiting, "no", Some("publish a CNAME"), NOW, MINUTE * 9).await.unwrap();
+    state
+        .order_troubled(&waiting, ObstacleKind::Operator, "no", Some("publish a CNAME"), NOW, MINUTE * 9)
+        .await
+        .unwrap();
     let delivery = state.deliveries(&version).await.unwrap().remove(0);
     state.delivery_failed(&delivery, "full", NOW, MINUTE * 9).await.unwrap();
     let far = NOW.plus(MINUTE * 9);

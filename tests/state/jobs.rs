@@ -9,7 +9,13 @@ use super::place::{MINUTE, NOW, enlist};
 
 pub(super) async fn jobs_are_kept_and_wake(state: &State) {
     enlist(state, &["a"]).await;
-    let far = Standing { state: CertificateState::Stored, problem: None, look_again_at: NOW.plus(MINUTE * 99) };
+    let far = Standing {
+        state: CertificateState::Stored,
+        problem: None,
+        look_again_at: NOW.plus(MINUTE * 99),
+        attempts_left: None,
+        too_few: false,
+    };
     state.put_down("a", NOW, &far).await.unwrap();
     let woken = state.woken();
     tokio::pin!(woken);

@@ -1,6 +1,7 @@
 //! Orders: from open to done or failed.
 
 use renewd::clock::Timestamp;
+use renewd::state::ObstacleKind;
 use renewd::state::certificate::Standing;
 use renewd::state::{CertificateState, OrderState, State};
 
@@ -40,13 +41,16 @@ pub(super) async fn an_order_from_open_to_done(state: &State) {
 pub(super) async fn trouble_is_remembered_on_the_certificate(state: &State) {
     enlist(state, &["a", "b"]).await;
     let first = order(state, "a", b"1").await;
-    state.order_troubled(&first, "a CNAME is missing", Some("publish it"), NOW, MINUTE).await.unwrap();
+    state
+        .order_troubled(&first, ObstacleKind::Operator, "a CNAME is missing", Some("publish it"), NOW, MINUTE)
+        .await
+        .unwrap();
     let row = state.open_order("a").await.unwrap().unwrap();
     assert_eq!((row.waits_for.as_deref(), row.next_step_at), (Some("publish it"), NOW.plus(MINUTE)));
     state.order_waits(&first.id, NOW).await.unwrap();
     assert_eq!(state.open_order("a").await.unwrap().unwrap().waits_for, None);
 
-    state.order_failed(&first, "refused", NOW.plus(MINUTE), MINUTE * 5).await.unwrap();
+    state.order_failed(&first, ObstacleKind::Refused, "refused", NOW.plus(MINUTE), MINUTE * 5).await.unwrap();
     let certificate = state.certificate("a").await.unwrap().unwrap();
     assert_eq!((certificate.failures, certificate.retry_at), (2, NOW.plus(MINUTE * 6)));
     assert_eq!(certificate.last_error.as_deref(), Some("refused"));
@@ -71,11 +75,16 @@ pub(super) async fn company_is_what_may_soon_be_issued(state: &State) {
     for name in ["ordering", "asks", "me"] {
         let order = order(state, name, b"key").await;
         if name == "asks" {
-            state.order_troubled(&order, "no", Some("do this"), NOW, MINUTE).await.unwrap();
+            state.order_troubled(&order, ObstacleKind::Operator, "no", Some("do this"), NOW, MINUTE).await.unwrap();
         }
     }
-    let failed =
-        Standing { state: CertificateState::Pending, problem: Some("no".into()), look_again_at: NOW.plus(MINUTE) };
+    let failed = Standing {
+        state: CertificateState::Pending,
+        problem: Some("no".into()),
+        look_again_at: NOW.plus(MINUTE),
+        attempts_left: None,
+        too_few: false,
+    };
     state.put_down("failed", NOW, &failed).await.unwrap();
     let mut company = state.on_their_way("me").await.unwrap();
     company.sort();

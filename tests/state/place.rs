@@ -9,12 +9,13 @@ use renewd::clock::Timestamp;
 use renewd::config::{Database, KeyType, StateSettings};
 use renewd::pki::key::PrivateKey;
 use renewd::secret::SecretRef;
+use renewd::state::order::Added;
 use renewd::state::order::NewOrder;
 use renewd::state::version::NewVersion;
 use renewd::state::{OrderRow, State};
 use tempfile::TempDir;
 
-use super::{accounts, authority, certificates, consumers, jobs, orders, sealing, versions};
+use super::{accounts, authority, certificates, consumers, jobs, limits, orders, sealing, versions};
 use crate::peers::postgres::Postgres;
 
 /// The time at which every test begins.
@@ -23,7 +24,7 @@ pub(super) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
 const EMPTY: &str = "TRUNCATE account, certificate, version, acme_order, txt, delivery, deployment, job, registration, \
-                     ca, ca_certificate";
+                     ca, ca_certificate, obstacle, spent";
 
 macro_rules! each_body {
     ($open:expr, $($body:path),* $(,)?) => {
@@ -59,6 +60,8 @@ macro_rules! every_body {
             consumers::txts_are_owed_until_withdrawn,
             consumers::rows_of_other_nodes_are_left_alone,
             jobs::jobs_are_kept_and_wake,
+            limits::a_limit_is_kept_and_says_until_when,
+            limits::an_order_that_failed_gives_its_names_back_and_counts_as_a_failure,
             orders::an_order_from_open_to_done,
             orders::trouble_is_remembered_on_the_certificate,
             orders::company_is_what_may_soon_be_issued,
@@ -168,9 +171,9 @@ pub(super) fn new_order<'a>(certificate: &'a str, key: &'a [u8]) -> NewOrder<'a>
 
 /// An open order with this key.
 pub(super) async fn order(state: &State, certificate: &str, key: &[u8]) -> OrderRow {
-    let id = state.add_order(&new_order(certificate, key), NOW).await.unwrap();
+    let id = state.add_order(&new_order(certificate, key), &[], NOW).await.unwrap();
     let order = state.open_order(certificate).await.unwrap().unwrap();
-    assert_eq!(order.id, id);
+    assert_eq!(Added::Order(order.id.clone()), id);
     order
 }
 

@@ -1,6 +1,7 @@
 //! Versions: the one transaction in which an order becomes a certificate.
 
 use renewd::clock::Timestamp;
+use renewd::state::ObstacleKind;
 use renewd::state::{OrderState, State};
 
 use super::place::{MINUTE, NOW, certified, enlist, execute, new_version, order, private_key};
@@ -9,7 +10,7 @@ pub(super) async fn one_transaction(state: &State) {
     enlist(state, &["a"]).await;
     let key = private_key();
     let troubled = order(state, "a", &key).await;
-    state.order_failed(&troubled, "no", NOW, MINUTE).await.unwrap();
+    state.order_failed(&troubled, ObstacleKind::Refused, "no", NOW, MINUTE).await.unwrap();
     let order = order(state, "a", &key).await;
     let new = new_version("a", &key, &[("disk", "a"), ("vault", "")]);
     let id = state.add_version(&new, Some(&order), NOW.plus(MINUTE)).await.unwrap();

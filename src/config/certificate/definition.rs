@@ -25,6 +25,9 @@ impl Certificate {
         text.sorted("store", self.stores.iter().cloned());
         text.field("key", self.key.as_str());
         self.write_profile(&mut text);
+        if let Some(chain) = &self.chain {
+            text.field("chain", chain);
+        }
         self.write_renew(&mut text);
         for (name, target) in &self.alias {
             text.field("alias", name);
@@ -123,6 +126,7 @@ mod tests {
             stores: vec!["disk".into()],
             key: KeyType::EcdsaP256,
             profile: None,
+            chain: None,
             renew: RenewPolicy {
                 before: Some(Duration::from_secs(60)),
                 windows: vec![Window { days: [true; 7], from: 0, to: 60, zone: "UTC".into() }],
@@ -154,7 +158,7 @@ mod tests {
 
     #[test]
     fn every_field_counts() {
-        let changes: [fn(&mut Certificate); 14] = [
+        let changes: [fn(&mut Certificate); 15] = [
             |c| c.names.truncate(1),
             |c| c.issuers.truncate(1),
             |c| c.dns.clear(),
@@ -162,6 +166,7 @@ mod tests {
             |c| c.key = KeyType::Rsa2048,
             |c| c.profile = Some(Profile::Preferred("p".into())),
             |c| c.profile = Some(Profile::Required("p".into())),
+            |c| c.chain = Some("p".into()),
             |c| c.renew.before = None,
             |c| c.renew.windows[0].days[0] = false,
             |c| c.alias.clear(),

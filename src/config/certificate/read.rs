@@ -47,6 +47,7 @@ impl Certificate {
             dns: account.map_or_else(|| settings.own_dns(), |_| settings.dns(&names)),
             stores: settings.stores(),
             profile: own.profile.as_ref().or(defaults.profile.as_ref()).cloned(),
+            chain: own.chain.as_ref().or(defaults.chain.as_ref()).cloned(),
             renew: own.renew(defaults),
             attempts_left: own.attempts_left.or(defaults.attempts_left).unwrap_or(ATTEMPTS_LEFT),
             deploy: own.deploy.as_ref().or(defaults.deploy.as_ref()).cloned().unwrap_or_default(),

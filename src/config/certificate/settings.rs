@@ -17,6 +17,7 @@ pub(in super::super) struct Settings<'a> {
     pub(super) stores: Option<Choice<'a>>,
     pub(super) key: Option<(KeyType, Value<'a>)>,
     pub(super) profile: Option<Profile>,
+    pub(super) chain: Option<String>,
     pub(super) before: Option<Duration>,
     pub(super) windows: Option<Vec<Window>>,
     pub(super) attempts_left: Option<u32>,
@@ -42,6 +43,7 @@ impl<'a> Settings<'a> {
             stores: section.value("stores").map(|value| choice(value, Sort::Store)),
             key: section.value("key").and_then(|value| Some((super::read_key_type(&value)?, value))),
             profile: section.value("profile").and_then(|value| Profile::read(&value)),
+            chain: section.value("chain").and_then(|value| read_chain(&value)),
             before: renew.0,
             windows: renew.1,
             attempts_left,
@@ -125,6 +127,15 @@ impl Profile {
         let profile = value.quoted_text("a profile in quotes, or { require = \"…\" }")?;
         Some(Self::Preferred(profile.to_owned()))
     }
+}
+
+fn read_chain(value: &Value<'_>) -> Option<String> {
+    let name = value.text()?;
+    if name.trim().is_empty() {
+        value.refuse("names no chain", "write for instance \"ISRG Root X1\", or leave it out");
+        return None;
+    }
+    Some(name.to_owned())
 }
 
 fn read_renew(mut section: Section<'_>) -> (Option<Duration>, Option<Vec<Window>>) {

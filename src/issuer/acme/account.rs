@@ -8,8 +8,8 @@ use rustls_pki_types::PrivatePkcs8KeyDer;
 use serde_json::Value;
 
 use super::Acme;
-use super::client::Client;
-use super::directory::Directory;
+use super::client::{Client, account_trouble};
+use super::directory::{Directory, FRESH, Site};
 use super::jws::{AccountKey, JwsError};
 use super::obstacle::{Obstacle, account_is_gone, patiently};
 use super::post::{As, post};
@@ -17,9 +17,6 @@ use super::problem::clean;
 use crate::clock::Timestamp;
 use crate::issuer::IssuerError;
 use crate::state::{AccountRow, StateError};
-
-/// How long a directory is believed.
-const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A clock may be this far off the CA's.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -45,12 +42,12 @@ impl Session {
         post(&self.client, &self.directory, As::Account(&self.key, &self.url), url, payload).await
     }
 
-    /// Why the CA no longer serves the account, where that is so.
-    async fn complaint(&self) -> Option<String> {
+    /// Why the CA no longer serves the account; `None`: it does.
+    async fn complaint(&self) -> Result<Option<String>, Obstacle> {
         match self.post(&self.url, "").await {
-            Ok(answer) => complaint(&answer.json().ok()?),
-            Err(obstacle) if obstacle.is_about_access() || obstacle.is_not_found() => Some(obstacle.to_string()),
-            Err(_) => None,
+            Ok(answer) => Ok(complaint(&answer.json()?)),
+            Err(obstacle) if obstacle.is_about_access() || obstacle.is_not_found() => Ok(Some(obstacle.to_string())),
+            Err(obstacle) => Err(obstacle),
         }
     }
 }
@@ -82,9 +79,7 @@ impl Acme {
     /// Opens the account: makes its key where there is none, and registers it where it is not.
     pub(super) async fn open(&self) -> Result<Session, IssuerError> {
         let row = self.account_row().await?;
-        let client = Client::new(self.directory_url(), self.settings.account.trusted_roots.as_deref())?;
-        let fetched = Directory::fetch(&client, self.directory_url()).await;
-        let directory = fetched.map_err(|obstacle| self.directory_error(obstacle))?;
+        let Site { client, directory, .. } = self.visit().await?;
         agree_on_the_time(self.clock.machine(), directory.date)?;
         let row = self.settle_key(&client, &directory, row).await?;
         let key = self.account_key(&row)?;
@@ -93,7 +88,11 @@ impl Acme {
             None => self.register(&client, &directory, &key).await?,
         };
         let account = self.account_at(&client, &url, &row).await?;
-        Ok(Session { client, directory, account, key, url, opened_at: self.clock.now() })
+        let session = Session { client, directory, account, key, url, opened_at: self.clock.now() };
+        if row.url.is_some() {
+            self.settle_contact(&session, &row).await?;
+        }
+        Ok(session)
     }
 
     /// The account's row; where there is none, a new key is made and kept first.
@@ -110,8 +109,9 @@ impl Acme {
     }
 
     pub(super) fn account_key(&self, row: &AccountRow) -> Result<AccountKey, IssuerError> {
-        let der = row.key(&self.state)?;
-        AccountKey::from_pkcs8_der(&der).map_err(|error: JwsError| damaged(&row.name, &error.to_string()))
+        let lost = |why: &(dyn std::error::Error + 'static)| key_is_lost(row, &providers::error::chain(why));
+        let der = row.key(&self.state).map_err(|error| lost(&error))?;
+        AccountKey::from_pkcs8_der(&der).map_err(|error: JwsError| lost(&error))
     }
 
     async fn account_at(&self, client: &Client, url: &str, row: &AccountRow) -> Result<Account, IssuerError> {
@@ -124,21 +124,22 @@ impl Acme {
         opened.map_err(|obstacle| self.directory_error(obstacle))
     }
 
-    /// A directory refuses nobody: what looks like that is a wrong URL, or a proxy.
-    fn directory_error(&self, obstacle: Obstacle) -> IssuerError {
-        if !obstacle.is_final() {
-            return obstacle.into_error(self.name());
-        }
-        IssuerError::Unreachable { detail: format!("`{}`: {obstacle}", self.directory_url()) }
-    }
-
     /// What a refusal means that may be about the account: asks the CA how the account stands. `None`: it stands well.
     pub(super) async fn account_error(&self, session: &Session, obstacle: &Obstacle) -> Option<IssuerError> {
         if !obstacle.is_about_access() {
             return None;
         }
-        let complaint = session.complaint().await?;
+        let complaint = session.complaint().await.ok()??;
         Some(account_is_gone(self.name(), &complaint))
+    }
+
+    /// Asks the CA whether it serves the account.
+    pub(super) async fn ask_how_it_stands(&self, session: &Session) -> Result<(), IssuerError> {
+        match session.complaint().await {
+            Ok(None) => Ok(()),
+            Ok(Some(complaint)) => Err(account_is_gone(self.name(), &complaint)),
+            Err(obstacle) => Err(obstacle.into_error(self.name())),
+        }
     }
 }
 
@@ -146,6 +147,16 @@ impl Acme {
 pub(super) fn new_key() -> Result<PrivatePkcs8KeyDer<'static>, IssuerError> {
     let made = instant_acme::Key::generate_pkcs8();
     made.map(|(_, der)| der).map_err(|error| IssuerError::Unreachable { detail: clean(&error.to_string()) })
+}
+
+/// The key is on record and cannot be read: never another one in silence.
+fn key_is_lost(row: &AccountRow, why: &str) -> IssuerError {
+    let (name, url) = (&row.name, clean(row.url.as_deref().unwrap_or("not registered yet")));
+    account_trouble(format!(
+        "the key of the account `{name}` ({url}) cannot be read: {why}; renewd makes no other one by itself, since CAA \
+         records may name the account: bring the state and its seal key back from a backup, or rename `[account.{name}]` \
+         to have a new one registered"
+    ))
 }
 
 pub(super) fn damaged(account: &str, what: &str) -> IssuerError {

@@ -135,7 +135,7 @@ impl Course<'_> {
             other.name,
             other.offered.join(", ")
         );
-        Err(IssuerError::Operator { what })
+        Err(IssuerError::Account { what })
     }
 
     /// Tells the CA that every pending challenge is ready.

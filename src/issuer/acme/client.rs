@@ -1,6 +1,6 @@
 //! HTTP towards one CA: time limits, bounded answers, no redirect, and refusals that keep their status and Retry-After.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::path::Path;
@@ -12,11 +12,12 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use instant_acme::{BodyWrapper, BytesResponse, HttpClient};
 use providers::error::chain;
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Method, Url};
+use reqwest::{Certificate, Method, StatusCode, Url};
 
 use super::answer::Answer;
+use super::link::alternates;
 use super::obstacle::Obstacle;
 use super::problem::clean;
 use super::reach::Reach;
@@ -28,19 +29,44 @@ const BODY_LIMIT: usize = 1 << 20;
 const AGENT: &str = concat!("renewd/", env!("CARGO_PKG_VERSION"));
 const JOSE_JSON: HeaderValue = HeaderValue::from_static("application/jose+json");
 
-tokio::task_local! {
-    /// The last answer's Retry-After, which instant-acme does not show.
-    static RETRY_AFTER: Cell<Option<Duration>>;
+/// What an answer said that instant-acme does not show.
+#[derive(Debug, Default)]
+struct Aside {
+    retry_after: Option<Duration>,
+    /// Of a 201: what was made.
+    created: Option<String>,
+    headers: HeaderMap,
 }
 
-/// Runs `work` so that it may ask for [`last_retry_after`].
+tokio::task_local! {
+    /// Of the last answer.
+    static ASIDE: RefCell<Aside>;
+}
+
+/// Runs `work` so that it may ask for [`last_retry_after`] and its like.
 pub(super) async fn observed<T>(work: impl Future<Output = T>) -> T {
-    RETRY_AFTER.scope(Cell::new(None), work).await
+    ASIDE.scope(RefCell::default(), work).await
 }
 
 /// When to come back, where the last answer within this [`observed`] work said so.
 pub(super) fn last_retry_after() -> Option<Duration> {
-    RETRY_AFTER.try_with(Cell::get).ok().flatten()
+    ASIDE.try_with(|aside| aside.borrow().retry_after).ok().flatten()
+}
+
+/// The URL of what was made, where the last answer within this [`observed`] work was a 201.
+pub(super) fn last_location() -> Option<String> {
+    ASIDE.try_with(|aside| aside.borrow().created.clone()).ok().flatten()
+}
+
+/// The other chains that the last answer within this [`observed`] work offers, which was to `asked`.
+pub(super) fn last_alternates(asked: &str) -> Vec<String> {
+    ASIDE.try_with(|aside| alternates(&aside.borrow().headers, asked)).unwrap_or_default()
+}
+
+fn note_aside(answer: &Answer) {
+    let created = (answer.status == StatusCode::CREATED).then(|| answer.location()).flatten();
+    let aside = Aside { retry_after: answer.retry_after(), created, headers: answer.headers.clone() };
+    let _ = ASIDE.try_with(|last| last.replace(aside));
 }
 
 /// Speaks to one CA. Cloning shares the connections.
@@ -53,7 +79,7 @@ pub(super) struct Client {
 impl Client {
     /// A client for the directory at this URL, which trusts the roots in that PEM file, else the system's.
     pub(super) fn new(directory_url: &str, roots: Option<&Path>) -> Result<Self, IssuerError> {
-        let bad_url = || operator(format!("`{}` is no URL of an ACME directory", clean(directory_url)));
+        let bad_url = || account_trouble(format!("`{}` is no URL of an ACME directory", clean(directory_url)));
         let url = Url::parse(directory_url).map_err(|_| bad_url())?;
         let reach = Reach::of(&url).ok_or_else(bad_url)?;
         let mut builder = reqwest::Client::builder()
@@ -79,7 +105,7 @@ impl Client {
         let mut response = request.send().await.map_err(unreachable)?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         let answer = Answer { status, headers, body: read(&mut response).await? };
-        let _ = RETRY_AFTER.try_with(|cell| cell.set(answer.retry_after()));
+        note_aside(&answer);
         Ok(answer)
     }
 
@@ -132,15 +158,16 @@ fn unreachable(error: reqwest::Error) -> Obstacle {
 
 fn read_roots(path: &Path) -> Result<Vec<Certificate>, IssuerError> {
     let file = path.display();
-    let pem =
-        std::fs::read(path).map_err(|error| operator(format!("`trusted_roots`: cannot read `{file}`: {error}")))?;
+    let pem = std::fs::read(path)
+        .map_err(|error| account_trouble(format!("`trusted_roots`: cannot read `{file}`: {error}")))?;
     let roots = Certificate::from_pem_bundle(&pem).unwrap_or_default();
     if roots.is_empty() {
-        return Err(operator(format!("`trusted_roots`: there is no PEM certificate in `{file}`")));
+        return Err(account_trouble(format!("`trusted_roots`: there is no PEM certificate in `{file}`")));
     }
     Ok(roots)
 }
 
-pub(super) const fn operator(what: String) -> IssuerError {
-    IssuerError::Operator { what }
+/// The account or its directory needs the operator: another issuer may be able to.
+pub(super) const fn account_trouble(what: String) -> IssuerError {
+    IssuerError::Account { what }
 }

@@ -1,13 +1,12 @@
-//! Finalize, and the chain (RFC 8555, sections 7.4 and 7.4.2).
+//! Finalize (RFC 8555, section 7.4).
 
 use instant_acme::OrderStatus;
 
 use super::obstacle::patiently;
-use super::order::{Course, FIRST_PAUSE, Step};
-use super::waits::{Stage, pause};
+use super::order::{Course, Step};
+use super::waits::Stage;
 use crate::crash::{self, Point};
 use crate::issuer::IssuerError;
-use crate::pki::chain::Chain;
 use crate::pki::csr::csr;
 use crate::pki::key::PrivateKey;
 use crate::state::StateError;
@@ -39,23 +38,7 @@ impl Course<'_> {
         self.pause_at(Stage::Issuing, ISSUANCE)
     }
 
-    /// Fetches the chain, checks it, and writes it into the order row.
-    pub(super) async fn download(&mut self) -> Result<Step, IssuerError> {
-        let pem = match patiently!(self.live.certificate()) {
-            Ok(Some(pem)) => pem,
-            Ok(None) => return Ok(Step::Pause(pause(FIRST_PAUSE, FIRST_PAUSE), ISSUANCE.to_owned())),
-            Err(obstacle) => return Err(self.lost(obstacle).await),
-        };
-        let unfit = |error| IssuerError::BadChain { detail: providers::error::chain(&error) };
-        let chain = Chain::from_pem(&pem).map_err(unfit)?;
-        chain.check(&self.key()?.spki_der(), &self.names, self.acme.clock.now()).map_err(unfit)?;
-        crash::point(Point::Downloaded);
-        self.acme.state.order_issued(&self.order.id, &chain.fullchain_pem()).await?;
-        crash::point(Point::ChainWritten);
-        Ok(Step::Issued)
-    }
-
-    fn key(&self) -> Result<PrivateKey, IssuerError> {
+    pub(super) fn key(&self) -> Result<PrivateKey, IssuerError> {
         let der = self.order.key(&self.acme.state)?;
         PrivateKey::from_pkcs8_der(&der).map_err(|error| self.damaged(&error))
     }

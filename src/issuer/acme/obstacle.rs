@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 
+use super::client::account_trouble;
 use super::problem::{Problem, clean};
 use crate::issuer::IssuerError;
 
@@ -33,6 +34,21 @@ pub(super) struct Refusal {
     pub(super) retry_after: Option<Duration>,
 }
 
+/// What the operator is to do about an account's trouble, by its type.
+const ADVICE: [(&str, &str); 5] = [
+    (
+        "userActionRequired",
+        "the CA wants you to act before it goes on, as when its terms have changed: follow its link",
+    ),
+    (
+        "externalAccountRequired",
+        "the CA serves its customers only: set `eab` to the key identifier and key that it gave you",
+    ),
+    ("invalidContact", "the CA does not take its `contact`: correct it"),
+    ("unsupportedContact", "the CA does not take this kind of `contact`: write an address that it takes"),
+    ("invalidProfile", "the CA does not take the `profile`: name another"),
+];
+
 impl Refusal {
     fn is(&self, kind: &str) -> bool {
         self.problem.as_ref().is_some_and(|problem| problem.is(kind))
@@ -48,23 +64,25 @@ impl Refusal {
     fn into_error(self, account: &str) -> IssuerError {
         let detail = self.words();
         let busy = self.status == StatusCode::SERVICE_UNAVAILABLE && self.retry_after.is_some();
-        if self.is("rateLimited") || self.status == StatusCode::TOO_MANY_REQUESTS || busy {
+        if self.is("rateLimited") || self.status == StatusCode::TOO_MANY_REQUESTS || busy || self.is_pause() {
             return IssuerError::RateLimited { retry_after: self.retry_after, detail };
         }
         if self.status.is_server_error() || self.is("serverInternal") || self.is("badNonce") {
             return IssuerError::Unreachable { detail };
         }
-        let for_the_operator = ["accountDoesNotExist", "userActionRequired", "externalAccountRequired"];
-        let in_the_config = ["invalidContact", "unsupportedContact", "invalidProfile"];
-        if self.is(for_the_operator[0]) {
+        if self.is("accountDoesNotExist") {
             return account_is_gone(account, &detail);
         }
-        if for_the_operator.into_iter().chain(in_the_config).any(|kind| self.is(kind)) {
-            return IssuerError::Operator {
-                what: format!("account `{account}`: the CA wants something done: {detail}"),
-            };
+        match ADVICE.iter().find(|(kind, _)| self.is(kind)) {
+            Some((_, advice)) => account_trouble(format!("account `{account}`: {advice}: {detail}")),
+            None => IssuerError::Refused { detail },
         }
-        IssuerError::Refused { detail }
+    }
+
+    /// A pause that lasts until somebody follows the link in the CA's words.
+    fn is_pause(&self) -> bool {
+        let refused = self.status == StatusCode::FORBIDDEN || self.status == StatusCode::TOO_MANY_REQUESTS;
+        refused && self.problem.as_ref().is_some_and(Problem::tells_of_a_pause)
     }
 }
 
@@ -81,6 +99,16 @@ impl Obstacle {
             && !["rateLimited", "serverInternal", "badNonce"].into_iter().any(|kind| refusal.is(kind)))
     }
 
+    /// The account or a name is paused: neither a verdict on the order nor on the account.
+    pub(super) fn is_pause(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.is_pause())
+    }
+
+    /// There is nothing at this URL.
+    pub(super) fn is_missing(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.status == StatusCode::NOT_FOUND)
+    }
+
     /// The CA knows no such thing, or has none for this account.
     pub(super) fn is_not_found(&self) -> bool {
         let status = match self {
@@ -95,7 +123,7 @@ impl Obstacle {
         let forbidden = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
         let unexplained =
             matches!(self, Self::Refused(refusal) if refusal.problem.is_none() && forbidden.contains(&refusal.status));
-        unexplained || self.is("unauthorized") || self.is("accountDoesNotExist")
+        !self.is_pause() && (unexplained || self.is("unauthorized") || self.is("accountDoesNotExist"))
     }
 
     /// What the caller of the issuer does next; a refusal ends the order.
@@ -113,7 +141,7 @@ pub(super) fn account_is_gone(account: &str, detail: &str) -> IssuerError {
         "the CA no longer serves the account `{account}`: {detail}; renewd registers no other one by itself, since CAA \
          records may name it: have the CA revive it, or rename `[account.{account}]` to have a new one registered"
     );
-    IssuerError::Operator { what }
+    account_trouble(what)
 }
 
 /// The CA did not like the nonce: the same request may succeed with another.
@@ -189,13 +217,32 @@ mod tests {
         assert!(matches!(refused(503, "<html>", Some(7)), E::RateLimited { retry_after: Some(_), .. }));
         assert!(matches!(refused(503, "<html>", None), E::Unreachable { .. }));
         assert!(matches!(refused(500, &of("serverInternal"), Some(7)), E::Unreachable { .. }));
-        assert!(matches!(refused(400, &of("accountDoesNotExist"), None), E::Operator { .. }));
-        assert!(matches!(refused(403, &of("userActionRequired"), None), E::Operator { .. }));
+        assert!(matches!(refused(503, &of("rateLimited"), Some(7)), E::RateLimited { retry_after: Some(_), .. }));
+        assert!(matches!(refused(400, &of("accountDoesNotExist"), None), E::Account { .. }));
+        for (kind, _) in ADVICE {
+            let error = refused(403, &of(kind), None);
+            assert!(matches!(&error, E::Account { what } if what.contains("`main`") && what.contains(kind)), "{error}");
+        }
         assert!(matches!(refused(403, &of("caa"), None), E::Refused { .. }));
         assert_eq!(
             refused(502, "<html>", None).to_string(),
             "the CA could not be reached: HTTP 502 Bad Gateway without a word of explanation"
         );
+    }
+
+    #[test]
+    fn a_pause_shows_its_link_and_a_change_of_terms_where_to_read_them() {
+        let link = format!("https://portal.example/unpause?jwt={}", "x".repeat(1500));
+        for (status, kind) in [(429, "rateLimited"), (403, "rateLimited"), (403, "unauthorized")] {
+            let detail = format!("Your account is temporarily prevented from requesting certificates. Visit {link}");
+            let body = format!(r#"{{"type": "urn:ietf:params:acme:error:{kind}", "detail": "{detail}"}}"#);
+            let error = refused(status, &body, None);
+            assert!(matches!(&error, IssuerError::RateLimited { .. }), "{error}");
+            assert!(error.to_string().contains(&link), "{error}");
+        }
+        let body = r#"{"type": "urn:ietf:params:acme:error:userActionRequired", "detail": "Terms have changed",
+            "instance": "https://ca.example/terms/7"}"#;
+        assert!(refused(403, body, None).to_string().ends_with("Terms have changed (see https://ca.example/terms/7)"));
     }
 
     #[test]

@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
-use instant_acme::{NewOrder, OrderStatus};
+use instant_acme::OrderStatus;
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::Acme;
 use super::account::Session;
 use super::authorization;
-use super::client::{last_retry_after, operator};
+use super::client::last_retry_after;
 use super::obstacle::{Obstacle, patiently};
-use super::problem::{Problem, clean};
+use super::problem::Problem;
 use super::waits::{Stage, pause};
+use crate::clock::Timestamp;
 use crate::config::Certificate;
-use crate::config::certificate::Profile;
-use crate::crash::{self, Point};
 use crate::identifier::Identifier;
 use crate::issuer::{IssuerError, Progress};
 use crate::state::{OrderRow, StateError};
@@ -65,56 +67,7 @@ impl Acme {
         Course { acme: self, session: &session, order, wanted, names, live }.run().await
     }
 
-    async fn make(
-        &self,
-        session: &Session,
-        order: &OrderRow,
-        names: &[Identifier],
-        wanted: &Certificate,
-    ) -> Result<instant_acme::Order, IssuerError> {
-        let identifiers: Vec<_> = names.iter().map(acme_identifier).collect();
-        let profile = self.profile(session, wanted)?;
-        let mut request = NewOrder::new(&identifiers);
-        if let Some(profile) = profile {
-            request = request.profile(profile);
-        }
-        let live = match patiently!(session.account.new_order(&request)) {
-            Ok(live) => live,
-            Err(obstacle) => {
-                let gone = self.account_error(session, &obstacle).await;
-                return Err(gone.unwrap_or_else(|| obstacle.into_error(self.name())));
-            }
-        };
-        session.client.permitted(live.url()).map_err(|obstacle| obstacle.into_error(self.name()))?;
-        crash::point(Point::OrderMade);
-        self.state.order_made(&order.id, self.directory_url(), live.url(), profile).await?;
-        crash::point(Point::OrderUrlWritten);
-        Ok(live)
-    }
-
-    /// The profile to ask for: one that is only preferred is left out where the CA does not offer it.
-    fn profile<'w>(&self, session: &Session, wanted: &'w Certificate) -> Result<Option<&'w str>, IssuerError> {
-        let offered = |wanted: &str| session.account.profiles().any(|profile| profile.name == wanted);
-        match &wanted.profile {
-            None => Ok(None),
-            Some(Profile::Preferred(name) | Profile::Required(name)) if offered(name) => Ok(Some(name)),
-            Some(Profile::Preferred(name)) => {
-                tracing::warn!(issuer = self.name(), profile = %name, "the CA does not offer the profile: ordered without");
-                Ok(None)
-            }
-            Some(Profile::Required(name)) => {
-                let mut offers: Vec<_> = session.account.profiles().map(|profile| clean(profile.name)).collect();
-                offers.sort();
-                Err(operator(format!(
-                    "the CA of account `{}` does not offer the profile `{name}` that is required: it offers [{}]",
-                    self.name(),
-                    offers.join(", ")
-                )))
-            }
-        }
-    }
-
-    async fn find(&self, session: &Session, url: &str) -> Result<instant_acme::Order, IssuerError> {
+    pub(super) async fn find(&self, session: &Session, url: &str) -> Result<instant_acme::Order, IssuerError> {
         match patiently!(session.account.order(url.to_owned())) {
             Ok(live) => Ok(live),
             Err(obstacle) => Err(self.lost(session, obstacle).await),
@@ -185,8 +138,18 @@ impl Course<'_> {
         if let Some(error) = authorization::verdict(&seen) {
             return error;
         }
+        if let Some(expired_at) = self.expired_at().await {
+            return IssuerError::OrderGone { detail: format!("it expired at {expired_at}") };
+        }
         let unexplained = || "the order became invalid, and the CA does not say why".to_owned();
         IssuerError::Refused { detail: own.unwrap_or_else(unexplained) }
+    }
+
+    /// When the order expired (RFC 8555, section 7.1.3), where it has: instant-acme does not tell.
+    async fn expired_at(&self) -> Option<Timestamp> {
+        let document: Value = self.session.post(self.live.url(), "").await.ok()?.json().ok()?;
+        let expires = OffsetDateTime::parse(document.get("expires")?.as_str()?, &Rfc3339).ok()?;
+        Some(Timestamp::from_datetime(expires)).filter(|expires| *expires <= self.acme.clock.now())
     }
 
     /// A pause at this stage: as long as the CA asks for, else growing.
@@ -214,11 +177,4 @@ fn names(order: &OrderRow) -> Result<Vec<Identifier>, IssuerError> {
         what: error.to_string(),
     };
     Ok(parsed.map_err(damaged)?)
-}
-
-fn acme_identifier(name: &Identifier) -> instant_acme::Identifier {
-    match name {
-        Identifier::Dns(name) => instant_acme::Identifier::Dns(name.as_str().to_owned()),
-        Identifier::Ip(address) => instant_acme::Identifier::Ip(*address),
-    }
 }

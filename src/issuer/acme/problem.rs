@@ -3,12 +3,16 @@
 use std::fmt;
 
 use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::clock::Timestamp;
 
 /// What every ACME error type begins with.
 const PREFIX: &str = "urn:ietf:params:acme:error:";
 
 /// As much of a CA's words as is shown, in characters.
-const LONGEST: usize = 1000;
+const LONGEST: usize = 2000;
 
 /// A CA's words. Every text in it is clean.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -49,6 +53,20 @@ impl Problem {
     /// It is of this type, given without ACME's prefix.
     pub(super) fn is(&self, kind: &str) -> bool {
         self.kind == kind
+    }
+
+    /// It says that the account or the name is paused until somebody follows a link.
+    pub(super) fn tells_of_a_pause(&self) -> bool {
+        let detail = self.detail.to_ascii_lowercase();
+        ["paused", "temporarily prevented"].into_iter().any(|words| detail.contains(words))
+    }
+
+    /// When to come back, as Let's Encrypt writes it: "retry after 2026-11-21 13:30:00 UTC".
+    pub(super) fn retry_at(&self) -> Option<Timestamp> {
+        let (_, rest) = self.detail.split_once("retry after ")?;
+        let text = rest.get(..20)?.replacen(' ', "T", 1).replace(' ', "").replace('Z', "");
+        let date = OffsetDateTime::parse(&format!("{text}Z"), &Rfc3339).ok()?;
+        Some(Timestamp::from_datetime(date))
     }
 }
 
@@ -111,7 +129,7 @@ fn kind(urn: &str) -> String {
 }
 
 /// A stranger's text made fit for errors and logs: one line, nothing that moves a terminal's cursor or turns the
-/// direction of writing, at most 1000 characters.
+/// direction of writing, at most 2000 characters: a link that lifts a pause is long.
 pub(super) fn clean(text: &str) -> String {
     let mut words = String::new();
     for (count, character) in text.chars().filter(|character| !is_hidden(*character)).enumerate() {
@@ -161,6 +179,20 @@ mod tests {
         }
         assert_eq!(Problem::parse(b"<html>"), None);
         assert_eq!(Problem::parse(b"[]"), None);
+    }
+
+    #[test]
+    fn a_time_to_come_back_is_read_from_the_words() {
+        let read = |detail: &str| {
+            let problem = Problem { detail: detail.to_owned(), ..Problem::default() };
+            problem.retry_at().map(|at| at.to_string())
+        };
+        assert_eq!(read("x, retry after 2026-11-21 13:30:00 UTC: see y").as_deref(), Some("2026-11-21T13:30:00Z"));
+        assert_eq!(read("retry after 2026-11-21T13:30:00Z").as_deref(), Some("2026-11-21T13:30:00Z"));
+        for detail in ["", "retry after ", "retry after a while, or two or three", "retry after 2026-11-21 13:3ßßßßßß"]
+        {
+            assert_eq!(read(detail), None, "{detail}");
+        }
     }
 
     #[test]

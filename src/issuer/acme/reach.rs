@@ -39,7 +39,7 @@ impl Reach {
             return Err("it carries credentials");
         }
         let host = url.host_str().ok_or("it has no host")?;
-        if host == self.host || self.local {
+        if host == self.host || self.local && !is_link_local_host(host) {
             return Ok(());
         }
         if is_local_host(host) {
@@ -77,8 +77,21 @@ impl Resolve for Reach {
     }
 }
 
+/// Where cloud hosts keep their secrets: not even a CA on this machine leads there.
+fn is_link_local_host(host: &str) -> bool {
+    match bare(host).parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(IpAddr::V4(four)) => four.is_link_local(),
+        Ok(IpAddr::V6(six)) => six.is_unicast_link_local(),
+        Err(_) => false,
+    }
+}
+
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.')
+}
+
 fn is_local_host(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
+    let bare = bare(host);
     match bare.parse::<IpAddr>() {
         Ok(address) => is_local(address),
         Err(_) => bare == "localhost" || bare.ends_with(".localhost"),
@@ -137,6 +150,9 @@ mod tests {
     fn a_local_ca_leads_to_this_machine() {
         assert!(permits(&reach("https://127.0.0.1:14000/dir"), "https://localhost:15000/"));
         assert!(permits(&reach("http://localhost/dir"), "http://127.0.0.1/"));
+        for url in ["http://169.254.169.254/", "http://[fe80::1]/", "http://[::ffff:169.254.169.254]/"] {
+            assert!(!permits(&reach("http://localhost/dir"), url), "{url}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::Acme;
 use super::account::complaint;
-use super::client::{Client, operator};
+use super::client::{Client, account_trouble};
 use super::directory::Directory;
 use super::jws::{AccountKey, Jws};
 use super::obstacle::{Obstacle, account_is_gone};
@@ -49,7 +49,7 @@ impl Acme {
             (None, false) => {}
             (Some(terms), false) => {
                 let terms = clean(terms);
-                return Err(operator(format!(
+                return Err(account_trouble(format!(
                     "account `{name}`: the CA asks for agreement to its terms, {terms}: read them and set `agree_to_terms = true`"
                 )));
             }
@@ -57,7 +57,7 @@ impl Acme {
         match &settings.eab {
             Some(eab) => payload["externalAccountBinding"] = json!(binding(name, eab, key, &directory.new_account)?),
             None if directory.meta.external_account_required => {
-                return Err(operator(format!(
+                return Err(account_trouble(format!(
                     "account `{name}`: the CA registers its customers only: set `eab` to the key identifier and key that it gave you"
                 )));
             }
@@ -71,16 +71,20 @@ impl Acme {
             return obstacle.into_error(self.name());
         }
         let hint = if self.settings.account.eab.is_some() { " (is `eab` right, and not used up?)" } else { "" };
-        operator(format!("account `{}`: the CA refuses to register it: {obstacle}{hint}", self.name()))
+        account_trouble(format!("account `{}`: the CA refuses to register it: {obstacle}{hint}", self.name()))
     }
 }
 
 fn binding(name: &str, eab: &Eab, key: &AccountKey, url: &str) -> Result<Jws, IssuerError> {
     let secret = eab.hmac_key.read().map_err(|error| {
-        operator(format!("account `{name}`: cannot read `eab`'s `hmac_key`: {}", providers::error::chain(&error)))
+        account_trouble(format!(
+            "account `{name}`: cannot read `eab`'s `hmac_key`: {}",
+            providers::error::chain(&error)
+        ))
     })?;
-    let mac = decode(secret.expose_secret())
-        .ok_or_else(|| operator(format!("account `{name}`: `eab`'s `hmac_key`, {}, is no base64url", eab.hmac_key)))?;
+    let mac = decode(secret.expose_secret()).ok_or_else(|| {
+        account_trouble(format!("account `{name}`: `eab`'s `hmac_key`, {}, is no base64url", eab.hmac_key))
+    })?;
     Ok(Jws::binding(key, &eab.kid, &mac, url))
 }
 

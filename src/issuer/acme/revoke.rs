@@ -4,7 +4,7 @@ use instant_acme::RevocationRequest;
 use rustls_pki_types::CertificateDer;
 
 use super::Acme;
-use super::client::operator;
+use super::client::account_trouble;
 use super::obstacle::patiently;
 use crate::issuer::{IssuerError, RevocationReason};
 use crate::pki::chain::Chain;
@@ -41,7 +41,7 @@ impl Acme {
         if issued_by == self.directory_url() {
             return Ok(());
         }
-        Err(operator(format!(
+        Err(account_trouble(format!(
             "serial `{}` was issued by `{issued_by}`, and account `{}` is at `{}`: give it back its directory to revoke",
             version.serial,
             self.name(),

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Acme;
 use super::account::{Session, damaged, new_key};
-use super::client::{Client, operator};
+use super::client::{Client, account_trouble};
 use super::directory::Directory;
 use super::jws::AccountKey;
 use super::obstacle::{Obstacle, account_is_gone};
@@ -88,6 +88,6 @@ impl Acme {
         if !obstacle.is_final() {
             return obstacle.into_error(self.name());
         }
-        operator(format!("account `{}`: the CA does not say which key it has: {obstacle}", self.name()))
+        account_trouble(format!("account `{}`: the CA does not say which key it has: {obstacle}", self.name()))
     }
 }

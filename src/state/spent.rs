@@ -1,0 +1,225 @@
+//! What was taken of each CA's limits, so that no limit is ever broken, not by a restart either.
+
+use super::certificate::words;
+use super::obstacle::{self, Obstacle, ObstacleKind};
+use super::order::NewOrder;
+use super::row::to_list;
+use super::{Result, State, Write};
+use crate::clock::Timestamp;
+use crate::config::Limit;
+
+words! {
+    /// What a CA counts.
+    SpentKind {
+        /// New orders of an account.
+        Order = "order",
+        /// Certificates for new sets of names below a registered domain.
+        Domain = "domain",
+        /// Certificates for exactly the same names.
+        Names = "names",
+        /// Failed authorizations of a name.
+        Failure = "failure",
+        /// Renewals of one certificate because its CA suggested it: our own guard against a CA that never stops.
+        Advice = "advice",
+    }
+}
+
+/// What an order takes of a limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Of which.
+    pub kind: SpentKind,
+    /// What it is counted for: the registered domain, the names, the name; empty: the account.
+    pub subject: String,
+    /// The limit; `None`: it is counted only.
+    pub limit: Option<Limit>,
+}
+
+/// There is no room: the order is held back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// When there may be room.
+    pub until: Timestamp,
+    /// The limit, in words.
+    pub why: String,
+}
+
+impl State {
+    /// How much was taken since `since`, by (issuer, kind) and the subject that took most.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn spent(&self, issuer: &str, kind: SpentKind, subject: &str, since: Timestamp) -> Result<u32> {
+        let count: i64 = sqlx::query_scalar(COUNT)
+            .bind(issuer)
+            .bind(kind.as_str())
+            .bind(subject)
+            .bind(since.millis())
+            .fetch_one(self.reader())
+            .await?;
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
+    }
+}
+
+const COUNT: &str = "SELECT COUNT(*) FROM spent WHERE issuer = $1 AND kind = $2 AND subject = $3 AND at > $4";
+
+/// Takes what the order needs, or nothing at all and holds its certificate back.
+pub(super) async fn claim(
+    write: &mut Write,
+    order_id: &str,
+    new: &NewOrder<'_>,
+    claims: &[Claim],
+    now: Timestamp,
+) -> Result<Option<Held>> {
+    for claim in claims {
+        let Some(held) = no_room(write, new, claim, now).await? else { continue };
+        let obstacle = Obstacle {
+            certificate: new.certificate,
+            issuer: new.issuer,
+            kind: ObstacleKind::Held,
+            error: &held.why,
+            wait: held.until.since(now),
+        };
+        obstacle::meet(write, &obstacle, now).await?;
+        return Ok(Some(held));
+    }
+    for claim in claims.iter().filter(|claim| claim.kind != SpentKind::Failure) {
+        spend(write, new.issuer, claim.kind, &claim.subject, order_id, now).await?;
+    }
+    Ok(None)
+}
+
+/// Counts one.
+pub(super) async fn spend(
+    write: &mut Write,
+    issuer: &str,
+    kind: SpentKind,
+    subject: &str,
+    order_id: &str,
+    now: Timestamp,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO spent (issuer, kind, subject, order_id, at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+    )
+    .bind(issuer)
+    .bind(kind.as_str())
+    .bind(subject)
+    .bind(order_id)
+    .bind(now.millis())
+    .execute(&mut **write)
+    .await?;
+    Ok(())
+}
+
+/// An order that became nothing has taken no certificate.
+pub(super) async fn give_back(write: &mut Write, order_id: &str) -> Result<()> {
+    sqlx::query("DELETE FROM spent WHERE order_id = $1 AND kind IN ('domain', 'names')")
+        .bind(order_id)
+        .execute(&mut **write)
+        .await?;
+    Ok(())
+}
+
+/// The subject of `SpentKind::Names`: the same for the same names in any order.
+#[must_use]
+pub fn exact_set(names: &[String]) -> String {
+    let mut names = names.to_vec();
+    names.sort_unstable();
+    to_list(&names)
+}
+
+async fn no_room(write: &mut Write, new: &NewOrder<'_>, claim: &Claim, now: Timestamp) -> Result<Option<Held>> {
+    let Some(limit) = claim.limit else { return Ok(None) };
+    let since = now.minus(limit.within);
+    let spent: i64 = sqlx::query_scalar(COUNT)
+        .bind(new.issuer)
+        .bind(claim.kind.as_str())
+        .bind(&claim.subject)
+        .bind(since.millis())
+        .fetch_one(&mut **write)
+        .await?;
+    let urgency = urgency(write, new.certificate).await?;
+    let most = i64::from(limit.most);
+    let mine = match claim.kind {
+        SpentKind::Order if spent * 4 >= most * 3 => most - reserved(write, new.issuer, urgency, most).await?,
+        _ => most,
+    };
+    if spent < mine {
+        return Ok(None);
+    }
+    let place = spent - mine + before_me(write, new, urgency, now).await?;
+    let until = leaves_at(write, new.issuer, claim, since, spent, place).await?.plus(limit.within);
+    let rounds = u32::try_from(place / spent.max(1)).unwrap_or(u32::MAX);
+    let until = until.plus(limit.within.saturating_mul(rounds)).max(now.plus(std::time::Duration::from_secs(1)));
+    Ok(Some(Held { until, why: in_words(claim, limit, new.issuer, until) }))
+}
+
+/// When the certificate expires; 0: there is none yet.
+async fn urgency(write: &mut Write, certificate: &str) -> Result<i64> {
+    let urgency: Option<i64> = sqlx::query_scalar("SELECT COALESCE(not_after, 0) FROM certificate WHERE name = $1")
+        .bind(certificate)
+        .fetch_optional(&mut **write)
+        .await?;
+    Ok(urgency.unwrap_or(0))
+}
+
+/// New certificates do not take all from renewals that wait, nor renewals all from new ones: a quarter is kept for
+/// those of the other kind, as far as there are any.
+async fn reserved(write: &mut Write, issuer: &str, urgency: i64, most: i64) -> Result<i64> {
+    let others = if urgency == 0 { "urgency > 0" } else { "urgency = 0" };
+    let waiting: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+        "SELECT COUNT(*) FROM obstacle WHERE issuer = $1 AND kind = 'held' AND {others}"
+    )))
+    .bind(issuer)
+    .fetch_one(&mut **write)
+    .await?;
+    Ok(waiting.min(most / 4))
+}
+
+/// How many are held back that come first.
+async fn before_me(write: &mut Write, new: &NewOrder<'_>, urgency: i64, now: Timestamp) -> Result<i64> {
+    let count = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM obstacle WHERE issuer = $1 AND kind = 'held' AND retry_at > $3 AND certificate <> $4 \
+         AND urgency <= $2",
+    )
+    .bind(new.issuer)
+    .bind(urgency)
+    .bind(now.millis())
+    .bind(new.certificate)
+    .fetch_one(&mut **write)
+    .await?;
+    Ok(count)
+}
+
+/// When the one that leaves as the `place`th was counted.
+async fn leaves_at(
+    write: &mut Write,
+    issuer: &str,
+    claim: &Claim,
+    since: Timestamp,
+    spent: i64,
+    place: i64,
+) -> Result<Timestamp> {
+    let at: i64 = sqlx::query_scalar(
+        "SELECT at FROM spent WHERE issuer = $1 AND kind = $2 AND subject = $3 AND at > $4 ORDER BY at LIMIT 1 OFFSET $5",
+    )
+    .bind(issuer)
+    .bind(claim.kind.as_str())
+    .bind(&claim.subject)
+    .bind(since.millis())
+    .bind(place % spent.max(1))
+    .fetch_one(&mut **write)
+    .await?;
+    Ok(Timestamp::from_millis(at))
+}
+
+fn in_words(claim: &Claim, limit: Limit, issuer: &str, until: Timestamp) -> String {
+    let what = match claim.kind {
+        SpentKind::Order => "new orders of the account".to_owned(),
+        SpentKind::Domain => format!("certificates below {}", claim.subject),
+        SpentKind::Names => "certificates for exactly these names".to_owned(),
+        SpentKind::Failure => format!("failed authorizations of {}", claim.subject),
+        SpentKind::Advice => "renewals that the CA suggested".to_owned(),
+    };
+    format!("held back until {until}, to keep the limit of `{issuer}`: {limit} {what}")
+}

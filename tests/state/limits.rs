@@ -1,0 +1,47 @@
+//! What is taken of a CA's limits, and what is held back.
+
+use std::time::Duration;
+
+use renewd::config::Limit;
+use renewd::state::order::Added;
+use renewd::state::{Claim, ObstacleKind, SpentKind, State};
+
+use super::place::{MINUTE, NOW, enlist, new_order, private_key};
+
+fn orders(most: u32) -> Claim {
+    Claim { kind: SpentKind::Order, subject: String::new(), limit: Some(Limit { most, within: MINUTE * 60 }) }
+}
+
+async fn ask(state: &State, name: &str, claim: &Claim, after: u32) -> Added {
+    let now = NOW.plus(MINUTE * after);
+    state.add_order(&new_order(name, &private_key()), std::slice::from_ref(claim), now).await.unwrap()
+}
+
+pub(super) async fn a_limit_is_kept_and_says_until_when(state: &State) {
+    enlist(state, &["a", "b", "c", "d"]).await;
+    let claim = orders(2);
+    assert!(matches!(ask(state, "a", &claim, 0).await, Added::Order(_)));
+    assert!(matches!(ask(state, "b", &claim, 10).await, Added::Order(_)));
+    let Added::Held(held) = ask(state, "c", &claim, 20).await else { panic!("the limit is broken") };
+    assert_eq!(held.until, NOW.plus(MINUTE * 60));
+    assert!(held.why.contains("2 per 1h new orders"), "{}", held.why);
+    let Added::Held(later) = ask(state, "d", &claim, 20).await else { panic!("the limit is broken") };
+    assert_eq!(later.until, NOW.plus(MINUTE * 70), "each has a time of its own");
+    let obstacle = &state.obstacles("c").await.unwrap()[0];
+    assert_eq!((obstacle.kind, obstacle.failures, obstacle.retry_at), (ObstacleKind::Held, 0, held.until));
+    assert!(state.open_order("c").await.unwrap().is_none());
+    assert!(matches!(ask(state, "c", &claim, 60).await, Added::Order(_)));
+}
+
+pub(super) async fn an_order_that_failed_gives_its_names_back_and_counts_as_a_failure(state: &State) {
+    enlist(state, &["a"]).await;
+    let limit = Some(Limit { most: 1, within: MINUTE * 60 });
+    let names = Claim { kind: SpentKind::Names, subject: "a".to_owned(), limit };
+    assert!(matches!(ask(state, "a", &names, 0).await, Added::Order(_)));
+    assert!(matches!(ask(state, "a", &names, 1).await, Added::Held(_)));
+    let order = state.open_order("a").await.unwrap().unwrap();
+    state.order_failed(&order, ObstacleKind::Refused, "caa", NOW.plus(MINUTE), Duration::ZERO).await.unwrap();
+    assert!(matches!(ask(state, "a", &names, 2).await, Added::Order(_)));
+    let failed = Claim { kind: SpentKind::Failure, subject: "a".to_owned(), limit };
+    assert!(matches!(ask(state, "a", &failed, 3).await, Added::Held(_)));
+}
