@@ -5,6 +5,7 @@ mod bundle;
 mod comparison;
 mod consumers;
 mod delivery;
+mod dice;
 pub mod doctor;
 mod jobs;
 mod news;
@@ -12,7 +13,9 @@ mod order;
 mod permission;
 pub mod readiness;
 mod reading;
+pub mod reconcile;
 mod renewal;
+pub mod timekeeper;
 mod withdrawal;
 
 use std::collections::{BTreeMap, HashMap};
@@ -33,6 +36,7 @@ use crate::locks::Locks;
 use crate::planner::{Action, Decision, decide};
 use crate::state::certificate::Standing;
 use crate::state::{State, StateError};
+pub use dice::Dice;
 use reading::Reading;
 
 /// More actions than this in one turn are a fault of ours: the certificate is put down, so that it harms no other.
@@ -120,13 +124,28 @@ pub struct Worker {
     clock_trusted: Arc<AtomicBool>,
     stamps: Arc<Mutex<HashMap<(String, String), String>>>,
     commands: Arc<Locks>,
+    dice: Dice,
 }
 
 impl Worker {
     /// Works with these parts, which a reload may swap at any time; a turn goes on with those that it began with.
     #[must_use]
     pub fn new(state: State, clock: Clock, parts: Arc<ArcSwap<Parts>>, clock_trusted: Arc<AtomicBool>) -> Self {
-        Self { state, clock, parts, clock_trusted, stamps: Arc::default(), commands: Arc::default() }
+        Self {
+            state,
+            clock,
+            parts,
+            clock_trusted,
+            stamps: Arc::default(),
+            commands: Arc::default(),
+            dice: Dice::default(),
+        }
+    }
+
+    /// Throws these dice instead of the machine's.
+    #[must_use]
+    pub fn with_dice(self, dice: Dice) -> Self {
+        Self { dice, ..self }
     }
 
     /// Does what there is to do for one certificate, until it rests.
@@ -244,19 +263,5 @@ impl Turn<'_> {
         let standing = Standing { problem: row.problem.clone(), look_again_at, ..decided };
         self.state().put_down(&reading.row.name, self.taken_up, &standing).await?;
         Ok(Turning::Rests)
-    }
-}
-
-/// A part of `longest`, by chance.
-fn spread(longest: Duration) -> Duration {
-    longest * dice() / 1_000_000
-}
-
-/// 0 to 999,999, thrown once for whatever is to be spread.
-fn dice() -> u32 {
-    let mut bytes = [0_u8; 4];
-    match aws_lc_rs::rand::fill(&mut bytes) {
-        Ok(()) => u32::from_be_bytes(bytes) % 1_000_000,
-        Err(_) => 500_000,
     }
 }
