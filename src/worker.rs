@@ -35,7 +35,7 @@ use crate::issuer::Issuer;
 use crate::locks::Locks;
 use crate::planner::{Action, Decision, decide};
 use crate::state::certificate::Standing;
-use crate::state::{State, StateError};
+use crate::state::{RenewalRow, State, StateError};
 pub use dice::Dice;
 use reading::Reading;
 
@@ -154,12 +154,11 @@ impl Worker {
     /// Where the state fails: nothing was lost, and the same turn can be taken again.
     pub async fn work(&self, name: &str) -> Result<(), WorkError> {
         // The row is read before the config: whatever is written from now on, a reload too, makes another turn.
-        let Some(row) = self.state.certificate(name).await? else { return Ok(()) };
-        let taken_up = row.look_again_at;
-        let mut turn =
-            Turn { worker: self, parts: self.parts.load_full(), taken_up, seat: None, slept: Duration::ZERO };
+        let Some(look) = self.state.look(name).await? else { return Ok(()) };
+        let (taken_up, parts) = (look.certificate.look_again_at, self.parts.load_full());
+        let mut turn = Turn { worker: self, parts, taken_up, seat: None, slept: Duration::ZERO };
+        let mut reading = Reading::of(look, self, &turn.parts).await?;
         for _ in 0..MOST_ACTIONS {
-            let Some(reading) = Reading::of(name, self, &turn.parts).await? else { return Ok(()) };
             let now = self.clock.now();
             let trusted = self.clock_trusted.load(Ordering::Relaxed);
             let Decision { action, standing } = decide(&reading.certificate(trusted), now);
@@ -167,8 +166,13 @@ impl Worker {
             if action == Action::Rest {
                 return Ok(self.state.put_down(name, taken_up, &standing).await?);
             }
-            if turn.carry_out(action, &reading).await? == Turning::Rests {
-                return Ok(());
+            match turn.carry_out(action, &reading).await? {
+                Turning::Rests => return Ok(()),
+                Turning::IsTold(renewal) => reading.is_told(renewal),
+                Turning::GoesOn => {
+                    let Some(look) = self.state.look(name).await? else { return Ok(()) };
+                    reading = Reading::of(look, self, &turn.parts).await?;
+                }
             }
         }
         self.stop_running_in_circles(name).await
@@ -206,10 +210,12 @@ impl Worker {
 }
 
 /// Whether a turn goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Turning {
     /// The certificate is looked at again at once.
     GoesOn,
+    /// Nothing has changed but this, which the CA said of the current version's renewal.
+    IsTold(RenewalRow),
     /// The certificate was put down already.
     Rests,
 }

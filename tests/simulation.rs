@@ -46,10 +46,11 @@ fn a_seed_replays() {
 }
 
 #[test]
-#[ignore = "plays the one seed that RENEWD_SEED names"]
+#[ignore = "plays the seeds that RENEWD_SEED names: `17` or `200-299`"]
 fn one_seed() {
-    let seed = std::env::var("RENEWD_SEED").unwrap().parse().unwrap();
-    let report = play(seed);
-    println!("{report}");
-    assert!(report.is_clean());
+    let named = std::env::var("RENEWD_SEED").unwrap();
+    let (first, last) = named.split_once('-').unwrap_or((&named, &named));
+    let reports: Vec<Report> = (first.parse().unwrap()..=last.parse().unwrap()).map(play).collect();
+    reports.iter().for_each(|report| println!("{report}"));
+    assert!(reports.iter().all(Report::is_clean));
 }

@@ -12,7 +12,7 @@ use super::SimulationError;
 use super::allowance::{Buckets, Kind};
 use super::leaf::{Says, Signer};
 use super::order::{Order, Status, Step, bases, exact_set, registered_domains};
-use super::script::Part;
+use super::script::{Advice, Part};
 use super::trouble::TroubleKind;
 use crate::clock::Timestamp;
 use crate::identifier::Identifier;
@@ -25,8 +25,7 @@ const ORDER_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Certificates are in force this long before they are made.
 const BACKDATED: Duration = Duration::from_secs(3600);
 
-/// Renewal information is to be asked for again after this.
-const ASK_AGAIN: Duration = Duration::from_secs(6 * 3600);
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// The page that tells of a mass revocation.
 const EXPLANATION: &str = "https://ca.example/incident";
@@ -124,6 +123,15 @@ impl Authority {
         self.part.directory_url.is_none()
     }
 
+    fn has_advice(&self) -> bool {
+        self.part.advice != Advice::None
+    }
+
+    /// It has issued the certificate that a CertID (RFC 9773, section 4.1) names.
+    pub(super) fn knows(&self, id: &str) -> bool {
+        serial_of(id).is_some_and(|serial| self.issued.contains_key(&serial))
+    }
+
     pub(super) fn directory_url(&self) -> Option<&str> {
         self.part.directory_url.as_deref()
     }
@@ -135,7 +143,7 @@ impl Authority {
     /// newOrder: the URL of a fresh order, or of one that is pending for the same names.
     pub(super) fn new_order(&mut self, asked: &Asked<'_>) -> Result<String, No> {
         self.reach(asked.now)?;
-        let replaces = asked.replaces.filter(|_| self.part.renewal_info).map(|id| self.replaced(id, asked));
+        let replaces = asked.replaces.filter(|_| self.has_advice()).map(|id| self.replaced(id, asked));
         let replaces = replaces.transpose()?;
         self.keep_limits(asked, replaces.is_some())?;
         if let Some(url) = self.pending(asked) {
@@ -162,8 +170,7 @@ impl Authority {
 
     /// What a CertID (RFC 9773, section 4.1) names, where this order may replace it.
     fn replaced(&self, id: &str, asked: &Asked<'_>) -> Result<String, No> {
-        let octets = id.split_once('.').and_then(|(_, serial)| URL_SAFE_NO_PAD.decode(serial).ok());
-        let serial = octets.and_then(|octets| Serial::from_be_bytes(&octets).ok()).ok_or(No::Replaces)?.to_string();
+        let serial = serial_of(id).ok_or(No::Replaces)?;
         let known = self.issued.get(&serial).ok_or(No::Replaces)?;
         let successor = self.successors.get(&serial).and_then(|url| self.orders.get(url));
         let taken = successor.is_some_and(|order| order.status == Status::Valid || order.is_open(asked.now));
@@ -292,22 +299,30 @@ impl Authority {
     /// When it suggests to renew (RFC 9773), and whether that is out of the ordinary; `None`: it does not know it.
     pub(super) fn renewal_info(&self, serial: &str, now: Timestamp) -> Result<Option<(RenewalInfo, bool)>, No> {
         self.reach(now)?;
-        if !self.part.renewal_info {
+        if !self.has_advice() {
             return Ok(None);
         }
         let Some(one) = self.issued.get(serial) else { return Ok(None) };
-        let (start, end) = one.urgent.unwrap_or_else(|| usual_window(one));
+        let (start, end) = one.urgent.unwrap_or_else(|| usual_window(one, self.part.advice));
         let explanation = one.urgent.map(|_| EXPLANATION.to_owned());
-        Ok(Some((RenewalInfo { start, end, explanation, retry_after: Some(ASK_AGAIN) }, one.urgent.is_some())))
+        Ok(Some((RenewalInfo { start, end, explanation, retry_after: self.part.ask_again }, one.urgent.is_some())))
     }
 }
 
 /// Around the last third (below ten days: the last half) of a life, a fiftieth of it wide, as Let's Encrypt's.
-fn usual_window(one: &Issued) -> (Timestamp, Timestamp) {
+fn usual_window(one: &Issued, advice: Advice) -> (Timestamp, Timestamp) {
+    if advice == Advice::TooLate {
+        return (one.not_after.plus(HOUR), one.not_after.plus(HOUR * 24));
+    }
     let life = one.not_after.since(one.not_before);
     let left = if life < Duration::from_secs(10 * 24 * 3600) { life / 2 } else { life / 3 };
     let ideal = one.not_after.minus(left);
     (ideal.minus(life / 100), ideal.plus(life / 100))
+}
+
+fn serial_of(id: &str) -> Option<String> {
+    let (_, serial) = id.split_once('.')?;
+    Some(Serial::from_be_bytes(&URL_SAFE_NO_PAD.decode(serial).ok()?).ok()?.to_string())
 }
 
 fn serial_text(serial: u64) -> String {

@@ -76,8 +76,15 @@ impl Ca {
     }
 
     fn new_order(&self, order: &OrderRow, replaces: Option<&str>) -> Result<String, No> {
+        let (shown, skew) = (self.clock.now(), self.world.skew());
         self.world.with(|book, now| {
-            let shown = self.clock.now();
+            let knows = |id| book.authorities.get(&self.name).is_some_and(|authority| authority.knows(id));
+            if replaces.is_some_and(|id| !knows(id)) {
+                book.witness.violation(&order.certificate, "a CA is to replace what it has not issued", now);
+            }
+            if skew < -DISTRUSTED {
+                book.witness.violation(&order.certificate, "ordered by a clock that is behind", now);
+            }
             book.witness.ordered(order, Reason::from_json(&order.reason).as_ref(), shown, now);
         });
         let (certificate, names) = (order.certificate.as_str(), order.names.as_slice());
@@ -143,6 +150,9 @@ impl Ca {
         Ok(())
     }
 }
+
+/// A clock so many milliseconds behind the time that was seen before cannot be trusted.
+const DISTRUSTED: i64 = 2 * 3600 * 1000;
 
 const NINETY_DAYS: Duration = Duration::from_secs(90 * 24 * 3600);
 

@@ -27,8 +27,11 @@ const AFTERMATH: Duration = Duration::from_secs(3 * 24 * 3600);
 /// A plug that is to be pulled at a write is pulled after this where nothing is written.
 const PLUG: Duration = Duration::from_secs(1800);
 
-/// The clock is looked at this often.
-const TIMEKEEPING: Duration = Duration::from_secs(1800);
+/// The clock is looked at this often, and whenever it is set …
+const TIMEKEEPING: Duration = Duration::from_secs(6 * 3600);
+
+/// … and so often while it cannot be trusted.
+const DISTRUST: Duration = Duration::from_secs(1800);
 
 /// Whether all is well is looked at this often.
 const INSPECTION: Duration = Duration::from_secs(6 * 3600);
@@ -118,21 +121,21 @@ impl Run {
             let now = self.world().now();
             circles = if now == instant { circles + 1 } else { 0 };
             instant = now;
-            let due = self.machine.state.due(self.machine.clock.now(), BATCH).await?;
-            if let (Some(name), true) = (due.first(), circles > CIRCLES) {
-                self.world().with(|book, now| book.witness.violation(name, "due again and again at one instant", now));
-                self.world().pass_to(now.plus(Duration::from_secs(60)));
-            }
-            match due.is_empty() {
-                true => self.jump(last).await?,
-                false => self.hand_out(due).await?,
+            match self.machine.state.next_due(Timestamp::EPOCH).await? {
+                Some(due) if due <= self.machine.clock.now() => self.work(circles).await?,
+                due => self.jump(due, last),
             }
         }
         Ok(())
     }
 
-    /// One turn for each, as long as nothing else happens.
-    async fn hand_out(&mut self, due: Vec<String>) -> Result<(), SimulationError> {
+    /// One turn for each that is due, as long as nothing else happens.
+    async fn work(&mut self, circles: u32) -> Result<(), SimulationError> {
+        let due = self.machine.state.due(self.machine.clock.now(), BATCH).await?;
+        if let (Some(name), true) = (due.first(), circles > CIRCLES) {
+            self.world().with(|book, now| book.witness.violation(name, "due again and again at one instant", now));
+            self.world().pass_to(self.world().now().plus(Duration::from_secs(60)));
+        }
         for name in due {
             self.turns += 1;
             let outcome = self.process.worker.work(&name).await;
@@ -169,12 +172,10 @@ impl Run {
     }
 
     /// To whatever comes next; work that is due a little later is waited for, and done together.
-    async fn jump(&mut self, last: Timestamp) -> Result<(), SimulationError> {
+    fn jump(&self, due: Option<Timestamp>, last: Timestamp) {
         let now = self.world().now();
-        let due = self.machine.state.next_due(self.machine.clock.now()).await?;
         let due = due.map_or(Timestamp::NEVER, |due| self.world().truly(due).max(now.plus(self.stride)));
         self.world().pass_to(due.min(self.next_event()).min(last));
-        Ok(())
     }
 
     /// What the script has for now. While the plug hangs loose nothing else happens.
@@ -219,7 +220,9 @@ impl Run {
             self.world().with(|book, _| book.witness.excused_until = now.plus(TAINTED));
         }
         self.world().set_skew(skew);
-        self.keep_time().await
+        self.keep_time().await?;
+        self.next_timekeeping = now.plus(DISTRUST);
+        Ok(())
     }
 
     async fn configure(&mut self, config: Arc<Config>) -> Result<(), SimulationError> {
@@ -237,8 +240,8 @@ impl Run {
         }
         let now = self.world().now();
         if now >= self.next_timekeeping {
-            self.next_timekeeping = now.plus(TIMEKEEPING);
             self.keep_time().await?;
+            self.next_timekeeping = now.plus(if self.distrusted_since.is_some() { DISTRUST } else { TIMEKEEPING });
         }
         if now >= self.next_inspection {
             self.next_inspection = now.plus(INSPECTION);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::SimulationError;
 use super::restart::Machine;
-use super::script::{Part, Script};
+use super::script::{Advice, Part, Script};
 use super::trouble::{Span, Trouble, TroubleKind};
 use super::witness::Life;
 use crate::clock::Timestamp;
@@ -16,6 +16,9 @@ use crate::state::VersionRow;
 use crate::state::version::NewVersion;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// The Retry-After of Let's Encrypt's renewal information.
+const SIX_HOURS: Duration = Duration::from_secs(6 * 3600);
 
 /// What is supposed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,11 +141,13 @@ fn usual(config: &Config, issuers: &[String]) -> Duration {
 fn authorities(config: &Config, what_if: &WhatIf, now: Timestamp) -> BTreeMap<String, Part> {
     let account = |(name, account): (&String, &crate::config::Account)| {
         let directory_url = Some(account.directory_url.clone());
-        (name.clone(), Part { directory_url, limits: account.limits, troubles: Vec::new(), renewal_info: true })
+        let (limits, troubles) = (account.limits, Vec::new());
+        (name.clone(), Part { directory_url, limits, troubles, advice: Advice::Usual, ask_again: Some(SIX_HOURS) })
     };
     let ca = |name: &String| {
         let limits = Limits { orders: None, domain: None, names: None, failures: None };
-        (name.clone(), Part { directory_url: None, limits, troubles: Vec::new(), renewal_info: false })
+        let troubles = Vec::new();
+        (name.clone(), Part { directory_url: None, limits, troubles, advice: Advice::None, ask_again: None })
     };
     let mut parts: BTreeMap<_, _> = config.accounts.iter().map(account).chain(config.cas.keys().map(ca)).collect();
     let first = config.certificates.values().find_map(|one| one.issuers.first());

@@ -9,11 +9,11 @@ use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use super::SimulationError;
-use super::script::{Event, Part, Script};
+use super::script::{Advice, Event, Part, Script};
 use super::trouble::{Refusal, Span, Trouble, TroubleKind};
 use crate::clock::Timestamp;
 use crate::config::{
-    Account, Certificate, Config, Database, DirectoryStore, Http, KeyType, Limits, RenewPolicy, Resolver,
+    Account, Certificate, Config, Database, DirectoryStore, Http, KeyType, Limit, Limits, RenewPolicy, Resolver,
     StateSettings, Store, StoreKind,
 };
 use crate::identifier::{CertificateName, Identifier};
@@ -50,6 +50,8 @@ pub struct Scenario {
     pub outage: Duration,
     /// The machine's clock is set wrong, and the machine sleeps.
     pub clock_trouble: bool,
+    /// Much more goes wrong: outages, refusals, tight limits, odd Retry-Afters.
+    pub hostile: bool,
     /// Whatever is due within one stride is done together.
     pub stride: Duration,
 }
@@ -60,14 +62,15 @@ impl Scenario {
     pub fn short(seed: u64) -> Self {
         let crash_every = HOUR * 12;
         let (outage, stride) = (DAY * 4, Duration::from_secs(20));
-        Self { seed, certificates: 12, days: 30, crash_every, outage, clock_trouble: true, stride }
+        Self { seed, certificates: 12, days: 30, crash_every, outage, clock_trouble: true, hostile: true, stride }
     }
 
     /// A large one: a week without the first CA, and a crash every six hours.
     #[must_use]
     pub fn long(certificates: usize, days: u32, seed: u64) -> Self {
         let outage = (DAY * 7).min(DAY * days / 4);
-        Self { seed, certificates, days, crash_every: HOUR * 6, outage, clock_trouble: false, stride: MINUTE }
+        let (crash_every, clock_trouble, hostile) = (HOUR * 6, false, false);
+        Self { seed, certificates, days, crash_every, outage, clock_trouble, hostile, stride: MINUTE }
     }
 
     /// The script.
@@ -79,20 +82,22 @@ impl Scenario {
         let later = self.certificates.div_ceil(10);
         let all: Vec<usize> = (0..self.certificates + later).collect();
         let lifetimes = all.iter().map(|index| (name(*index), chance.lifetime())).collect();
-        let before = Arc::new(config(&all[..self.certificates])?);
-        let after = Arc::new(config(&all)?);
+        let limits = ACCOUNTS.map(|_| if self.hostile { chance.limits() } else { Limits::LETS_ENCRYPT });
+        let before = Arc::new(config(&all[..self.certificates], limits)?);
+        let after = Arc::new(config(&all, limits)?);
         let mut events = self.events(&mut chance);
         events.push((chance.between(30, 60), Event::Config(after)));
         events.sort_by_key(|(at, _)| *at);
-        let refusals = all.iter().filter_map(|index| chance.refusal(*index)).collect();
-        let host_down =
-            (0..=self.days / 20).map(|_| Span::of(chance.between(0, 95), chance.length(6 * HOUR))).collect();
+        let refused = if self.hostile { 5 } else { 20 };
+        let refusals = all.iter().filter_map(|index| chance.refusal(*index, refused)).collect();
+        let downs = self.days / if self.hostile { 5 } else { 20 };
+        let host_down = (0..=downs).map(|_| Span::of(chance.between(0, 95), chance.length(6 * HOUR))).collect();
         Ok(Script {
             seed: self.seed,
             start: START,
             end: START.plus(DAY * self.days),
             config: before,
-            authorities: self.authorities(&mut chance),
+            authorities: self.authorities(limits, &mut chance),
             lifetimes,
             held: Vec::new(),
             events,
@@ -102,9 +107,15 @@ impl Scenario {
         })
     }
 
-    fn authorities(&self, chance: &mut Chance) -> BTreeMap<String, Part> {
-        let mut parts: BTreeMap<_, _> =
-            ACCOUNTS.map(|name| (name.to_owned(), part(name, self.troubles(chance)))).into();
+    fn authorities(&self, limits: [Limits; 2], chance: &mut Chance) -> BTreeMap<String, Part> {
+        let mut parts = BTreeMap::new();
+        for (name, limits) in ACCOUNTS.into_iter().zip(limits) {
+            let ask_again = if self.hostile { chance.ask_again() } else { Some(12 * HOUR) };
+            let (directory_url, troubles) = (Some(directory_url(name)), self.troubles(chance));
+            let advice = if self.hostile { chance.advice() } else { Advice::Usual };
+            let part = Part { directory_url, limits, troubles, advice, ask_again };
+            parts.insert(name.to_owned(), part);
+        }
         let long = Trouble { span: Span::of(chance.between(30, 60), self.outage), kind: chance.kind() };
         if let Some(first) = parts.get_mut(ACCOUNTS[0]) {
             first.troubles.push(long);
@@ -112,11 +123,11 @@ impl Scenario {
         parts
     }
 
-    /// Short outages, about three a month.
+    /// Short outages, three a month or twelve.
     fn troubles(&self, chance: &mut Chance) -> Vec<Trouble> {
         let mut one =
             || Trouble { span: Span::of(chance.between(0, 95), chance.length(12 * HOUR)), kind: chance.kind() };
-        (0..=self.days / 10).map(|_| one()).collect()
+        (0..=self.days * if self.hostile { 4 } else { 1 } / 10).map(|_| one()).collect()
     }
 
     fn events(&self, chance: &mut Chance) -> Vec<(Timestamp, Event)> {
@@ -173,9 +184,25 @@ impl Chance {
         [Duration::ZERO, DAY, 5 * DAY][self.random.random_range(0..3)]
     }
 
-    /// One certificate in twenty is refused for a while.
-    fn refusal(&mut self, index: usize) -> Option<Refusal> {
-        let refused = self.random.random_ratio(1, 20);
+    /// As most CAs, or with little room for anybody.
+    fn limits(&mut self) -> Limits {
+        let orders = Limit { most: self.random.random_range(4..12), within: 3 * HOUR };
+        let domain = Limit { most: self.random.random_range(12..20), within: 7 * DAY };
+        let tight = Limits { orders: Some(orders), domain: Some(domain), ..Limits::LETS_ENCRYPT };
+        if self.random.random() { tight } else { Limits::LETS_ENCRYPT }
+    }
+
+    fn advice(&mut self) -> Advice {
+        [Advice::None, Advice::Usual, Advice::Usual, Advice::TooLate][self.random.random_range(0..4)]
+    }
+
+    fn ask_again(&mut self) -> Option<Duration> {
+        [None, Some(6 * HOUR), Some(12 * HOUR), Some(365 * DAY)][self.random.random_range(0..4)]
+    }
+
+    /// One certificate in so many is refused for a while.
+    fn refusal(&mut self, index: usize, in_so_many: u32) -> Option<Refusal> {
+        let refused = self.random.random_ratio(1, in_so_many);
         let span = Span::of(self.between(0, 90), self.length(3 * DAY));
         refused.then(|| Refusal { certificate: name(index), span })
     }
@@ -196,10 +223,6 @@ impl Chance {
     }
 }
 
-fn part(name: &str, troubles: Vec<Trouble>) -> Part {
-    Part { directory_url: Some(directory_url(name)), limits: Limits::LETS_ENCRYPT, troubles, renewal_info: true }
-}
-
 fn directory_url(account: &str) -> String {
     format!("https://{account}.example.com/directory")
 }
@@ -208,7 +231,7 @@ fn name(index: usize) -> String {
     format!("www{index}.site{}.com", index / BELOW)
 }
 
-fn config(indices: &[usize]) -> Result<Config, SimulationError> {
+fn config(indices: &[usize], limits: [Limits; 2]) -> Result<Config, SimulationError> {
     let certificates: Result<BTreeMap<_, _>, _> = indices.iter().map(|index| certificate(*index)).collect();
     let nowhere = PathBuf::from("/nonexistent");
     let directory = DirectoryStore { path: nowhere.clone(), mode: 0o600, owner: None, group: None, keep: 3 };
@@ -223,7 +246,11 @@ fn config(indices: &[usize]) -> Result<Config, SimulationError> {
         },
         http: Http::default(),
         resolver: Resolver::default(),
-        accounts: ACCOUNTS.map(|name| (name.to_owned(), account(name))).into(),
+        accounts: ACCOUNTS
+            .into_iter()
+            .zip(limits)
+            .map(|(name, limits)| (name.to_owned(), account(name, limits)))
+            .collect(),
         cas: BTreeMap::new(),
         dns: BTreeMap::new(),
         stores: BTreeMap::from([("shelf".to_owned(), store)]),
@@ -232,7 +259,7 @@ fn config(indices: &[usize]) -> Result<Config, SimulationError> {
     })
 }
 
-fn account(name: &str) -> Account {
+fn account(name: &str, limits: Limits) -> Account {
     Account {
         directory_url: directory_url(name),
         contact: Vec::new(),
@@ -240,7 +267,7 @@ fn account(name: &str) -> Account {
         eab: None,
         trusted_roots: None,
         parallel_orders: 16,
-        limits: Limits::LETS_ENCRYPT,
+        limits,
     }
 }
 

@@ -45,8 +45,21 @@ pub struct Part {
     pub limits: Limits,
     /// When it is in trouble.
     pub troubles: Vec<Trouble>,
-    /// It has an endpoint for renewal information (RFC 9773).
-    pub renewal_info: bool,
+    /// What its renewal information (RFC 9773) says.
+    pub advice: Advice,
+    /// The Retry-After of its renewal information; `None`: it has none.
+    pub ask_again: Option<Duration>,
+}
+
+/// What a CA's renewal information says of a certificate that nothing is wrong with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Advice {
+    /// It has none.
+    None,
+    /// To renew in good time.
+    Usual,
+    /// To renew when the certificate has expired.
+    TooLate,
 }
 
 /// What happens at an instant.

@@ -28,6 +28,12 @@ const DAILY_STORM: usize = 120;
 /// Whoever was told to renew at once has done so after this.
 const AT_ONCE: Duration = Duration::from_secs(2 * 3600);
 
+/// Who refused names is asked again after this at the earliest, and nobody else meanwhile.
+const REFUSED: Duration = Duration::from_secs(240);
+
+/// Nobody asks more often about one certificate.
+const QUESTIONS: Duration = Duration::from_secs(590);
+
 /// The life of the certificate that somebody holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Life {
@@ -54,6 +60,10 @@ pub(super) struct Witness {
     pub(super) lapsed: Vec<(String, Life)>,
     pub(super) advised: BTreeMap<String, (String, Advice)>,
     recent: BTreeMap<String, VecDeque<Timestamp>>,
+    /// By certificate: who refused its names last, and when.
+    refusals: BTreeMap<String, (String, Timestamp)>,
+    /// By serial: when its CA was last asked about it.
+    questions: BTreeMap<String, Timestamp>,
     /// A clock that is wrong by a day breaks limits that are counted by it: what follows within a week is excused.
     pub(super) excused_until: Timestamp,
     pub(super) report: Report,
@@ -69,6 +79,8 @@ impl Witness {
             lapsed: Vec::new(),
             advised: BTreeMap::new(),
             recent: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+            questions: BTreeMap::new(),
             excused_until: Timestamp::EPOCH,
             report: Report::default(),
         }
@@ -104,6 +116,10 @@ impl Witness {
     pub(super) fn ordered(&mut self, order: &OrderRow, reason: Option<&Reason>, shown: Timestamp, now: Timestamp) {
         let told = reason.map_or_else(|| order.reason.clone(), ToString::to_string);
         self.log(&order.certificate, &format!("ordered from `{}`: {told}", order.issuer), now);
+        let refusal = self.refusals.get(&order.certificate);
+        if refusal.is_some_and(|(by, at)| *by != order.issuer && now.since(*at) < REFUSED) {
+            self.violation(&order.certificate, "its names were refused, and another CA is asked at once", now);
+        }
         let (Some(life), Some(Reason::Expiring { .. })) = (self.lives.get(&order.certificate), reason) else { return };
         let third = life.not_before.plus(life.not_after.since(life.not_before) / 3);
         if shown < third {
@@ -162,6 +178,9 @@ impl Witness {
         self.report.failures += 1;
         let name = order.certificate.as_str();
         self.log(name, &format!("`{issuer}`: {error}"), now);
+        if let No::Refused(_) = no {
+            self.refusals.insert(name.to_owned(), (issuer.to_owned(), now));
+        }
         if let No::Limit { kind, subject } = no
             && now >= self.excused_until
         {
@@ -180,11 +199,23 @@ impl Witness {
         }
     }
 
+    /// It is asked about what is in force, and not too often. By a clock that is wrong either may seem so.
+    fn question(&mut self, version: &VersionRow, now: Timestamp) {
+        let before = self.questions.insert(version.serial.clone(), now);
+        let soon = before.is_some_and(|before| now.since(before) < QUESTIONS);
+        let over = version.not_after <= now;
+        let replaced = self.lives.get(&version.certificate).is_some_and(|life| life.not_after > version.not_after);
+        if now >= self.excused_until && (soon || over || replaced) {
+            self.violation(&version.certificate, "its CA is asked about it too often, or too late", now);
+        }
+    }
+
     /// A CA told when to renew.
     pub(super) fn asked(&mut self, version: &VersionRow, told: Option<&(RenewalInfo, bool)>, now: Timestamp) {
         self.report.questions += 1;
-        let Some((info, true)) = told else { return };
         let name = version.certificate.as_str();
+        self.question(version, now);
+        let Some((info, true)) = told else { return };
         if self.advised.get(name).is_some_and(|(serial, _)| *serial == version.serial) {
             return;
         }

@@ -150,6 +150,7 @@ async fn sqlite(file: &Path, connections: u32, create: bool) -> Result<AnyPool> 
         .acquire_timeout(Duration::from_secs(30))
         .idle_timeout(None)
         .max_lifetime(None)
+        .test_before_acquire(false)
         .after_connect(|connection, _| Box::pin(async move { connection.execute(PRAGMAS).await.map(drop) }));
     Ok(pool.connect_with(options).await?)
 }

@@ -67,7 +67,7 @@ impl Turn<'_> {
             debug!(certificate = %version.certificate, ask_at = %renewal.ask_at, "no renewal information: {error}");
         }
         self.state().renewal_told(&version.id, &renewal).await?;
-        Ok(Turning::GoesOn)
+        Ok(Turning::IsTold(renewal))
     }
 }
 
