@@ -47,7 +47,7 @@ impl Ca {
     async fn step(&self, order: &OrderRow, wanted: &Certificate) -> Result<Progress, IssuerError> {
         let url = match &order.url {
             Some(url) => url.clone(),
-            None => self.make(order).await?,
+            None => self.make(order, wanted).await?,
         };
         match self.go_on(order, &url)? {
             Step::Prove(challenges) => self.present(order, wanted, &challenges).await,
@@ -61,7 +61,8 @@ impl Ca {
     }
 
     /// newOrder; once more without `replaces` where that is refused.
-    async fn make(&self, order: &OrderRow) -> Result<String, IssuerError> {
+    async fn make(&self, order: &OrderRow, wanted: &Certificate) -> Result<String, IssuerError> {
+        self.world.with(|book, now| book.witness.failed_over(order, &wanted.issuers, now));
         let directory = self.directory_url.as_deref().unwrap_or_default();
         let url = match self.new_order(order, order.replaces.as_deref()) {
             Err(No::Replaces) => {

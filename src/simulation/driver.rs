@@ -275,7 +275,10 @@ impl Run {
         self.plug = None;
         self.crashes += 1;
         self.machine.state.fuse().mend();
-        let failing = self.world().with(|book, _| book.witness.failing());
+        let failing = self.world().with(|book, _| {
+            book.witness.crashed();
+            book.witness.failing()
+        });
         let before = self.machine.on_record(&failing).await?;
         let pause = self.world().with(|book, _| book.random.random_range(1..60));
         self.world().pass_to(self.world().now().plus(Duration::from_secs(pause)));

@@ -116,15 +116,25 @@ impl Witness {
     pub(super) fn ordered(&mut self, order: &OrderRow, reason: Option<&Reason>, shown: Timestamp, now: Timestamp) {
         let told = reason.map_or_else(|| order.reason.clone(), ToString::to_string);
         self.log(&order.certificate, &format!("ordered from `{}`: {told}", order.issuer), now);
-        let refusal = self.refusals.get(&order.certificate);
-        if refusal.is_some_and(|(by, at)| *by != order.issuer && now.since(*at) < REFUSED) {
-            self.violation(&order.certificate, "its names were refused, and another CA is asked at once", now);
-        }
         let (Some(life), Some(Reason::Expiring { .. })) = (self.lives.get(&order.certificate), reason) else { return };
         let third = life.not_before.plus(life.not_after.since(life.not_before) / 3);
         if shown < third {
             self.violation(&order.certificate, "renewed before a third of its life, without a reason", now);
         }
+    }
+
+    /// A CA is asked for an order: not because one before it in the config has refused the names.
+    pub(super) fn failed_over(&mut self, order: &OrderRow, issuers: &[String], now: Timestamp) {
+        let place = |name: &str| issuers.iter().position(|issuer| issuer == name);
+        let refusal = self.refusals.get(&order.certificate).filter(|(_, at)| now.since(*at) < REFUSED);
+        if refusal.is_some_and(|(by, _)| place(by) < place(&order.issuer)) {
+            self.violation(&order.certificate, "its names were refused, and the next CA is asked at once", now);
+        }
+    }
+
+    /// What was being done when the plug was pulled may be done again.
+    pub(super) fn crashed(&mut self) {
+        self.questions.clear();
     }
 
     /// A CA has made an order.
