@@ -7,6 +7,7 @@
 mod allowance;
 mod authority;
 mod ca;
+mod chance;
 mod driver;
 mod forecast;
 mod host;

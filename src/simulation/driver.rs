@@ -74,6 +74,7 @@ pub(super) struct Run {
     pub(super) inspection: inspection::Inspection,
     turns: u64,
     crashes: u64,
+    most_held: u32,
 }
 
 impl Run {
@@ -105,6 +106,7 @@ impl Run {
             distrusted_since: None,
             turns: 0,
             crashes: 0,
+            most_held: 0,
         })
     }
 
@@ -246,6 +248,7 @@ impl Run {
         if now >= self.next_inspection {
             self.next_inspection = now.plus(INSPECTION);
             self.inspect().await?;
+            self.most_held = self.most_held.max(self.machine.state.count_held(self.machine.clock.now()).await?);
         }
         if now >= self.next_sweep {
             self.next_sweep = now.plus(SWEEP);
@@ -296,7 +299,9 @@ impl Run {
     async fn end(mut self) -> Result<Report, SimulationError> {
         self.inspect().await?;
         self.inspect_the_host().await?;
-        let mut report = self.world().with(|book, _| std::mem::take(&mut book.witness.report));
+        let config = Arc::clone(&self.config);
+        let mut report = self.world().with(|book, now| book.witness.conclude(&config, now));
+        report.held = self.most_held;
         report.seed = self.seed;
         report.certificates = self.config.certificates.len();
         report.days = u32::try_from(self.end.since(self.start).as_secs() / (24 * 3600)).unwrap_or(u32::MAX);

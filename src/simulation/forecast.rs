@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::SimulationError;
+use super::chance::Chance;
 use super::restart::Machine;
-use super::script::{Advice, Part, Script};
-use super::trouble::{Span, Trouble, TroubleKind};
+use super::script::{Advice, Event, Part, Script};
+use super::trouble::{Span, Trouble};
 use super::witness::Life;
 use crate::clock::Timestamp;
 use crate::config::{Config, KeyType, Limits};
@@ -15,10 +16,11 @@ use crate::pki::key::PrivateKey;
 use crate::state::VersionRow;
 use crate::state::version::NewVersion;
 
+const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// The Retry-After of Let's Encrypt's renewal information.
-const SIX_HOURS: Duration = Duration::from_secs(6 * 3600);
+/// The kind of all keys: making others would cost more than everything else, and nobody looks.
+const KEY: KeyType = KeyType::EcdsaP256;
 
 /// What is supposed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +31,9 @@ pub struct WhatIf {
     pub days: u32,
     /// Every certificate lives so long from now on; `None`: as long as it did, or as its CA usually has it.
     pub lifetime: Option<Duration>,
-    /// The first account is out of reach for so long, from a tenth of the time on.
-    pub outage: Option<Duration>,
+    /// Much goes wrong: each CA has short outages, the first account a long one, the DNS host is down now and then, the
+    /// plug is pulled every day, and the first account's CA has half of the certificates renewed at once.
+    pub trouble: bool,
 }
 
 /// A certificate that there is already.
@@ -41,10 +44,19 @@ pub struct Held {
 }
 
 impl Held {
+    /// What is simulated has one kind of key: this one is as it should be where it was, and else is not.
+    fn with_the_key_of(mut self, config: &Config) -> Self {
+        let wanted = config.certificates.get(self.version.certificate.as_str()).map(|wanted| wanted.key);
+        let key =
+            if wanted.is_some_and(|key| key.as_str() == self.version.key_type) { KEY.as_str() } else { "another" };
+        key.clone_into(&mut self.version.key_type);
+        self
+    }
+
     /// Puts it into a simulated state, with a key that is nobody's.
     pub(super) async fn put(&self, machine: &Machine, config: &Config) -> Result<(), SimulationError> {
         let version = &self.version;
-        let key = PrivateKey::generate(KeyType::EcdsaP256);
+        let key = PrivateKey::generate(KEY);
         let key = key.map_err(|error| SimulationError::Signing { what: error.to_string() })?;
         let wanted = config.certificates.get(version.certificate.as_str());
         let node = machine.state.node();
@@ -85,7 +97,9 @@ impl Held {
 /// The script of a config, from now on.
 #[must_use]
 pub fn forecast(config: &Config, held: Vec<Held>, what_if: &WhatIf, now: Timestamp) -> Script {
+    let held: Vec<Held> = held.into_iter().map(|held| held.with_the_key_of(config)).collect();
     let config = Arc::new(harmless(config));
+    let mut chance = Chance::new(what_if.seed, now, what_if.days);
     let lives: BTreeMap<&str, Duration> =
         held.iter().map(|held| (held.version.certificate.as_str(), life(&held.version))).collect();
     let lifetime = |name: &str, issuers: &[String]| {
@@ -100,13 +114,13 @@ pub fn forecast(config: &Config, held: Vec<Held>, what_if: &WhatIf, now: Timesta
         seed: what_if.seed,
         start: now,
         end,
-        authorities: authorities(&config, what_if, now),
+        authorities: authorities(&config, what_if, &mut chance),
         lifetimes,
+        events: if what_if.trouble { events(&config, &mut chance) } else { Vec::new() },
         config,
         held,
-        events: Vec::new(),
         refusals: Vec::new(),
-        host_down: Vec::new(),
+        host_down: if what_if.trouble { chance.spans(what_if.days / 20, 6 * HOUR) } else { Vec::new() },
         stride: Duration::from_secs(60),
     }
 }
@@ -118,8 +132,7 @@ fn harmless(config: &Config) -> Config {
     for certificate in config.certificates.values_mut() {
         certificate.deploy.clear();
         certificate.verify.clear();
-        // Whatever key they have: making them would cost more than everything else, and nobody looks.
-        certificate.key = KeyType::EcdsaP256;
+        certificate.key = KEY;
     }
     for store in config.stores.values_mut() {
         store.combined = false;
@@ -138,22 +151,43 @@ fn usual(config: &Config, issuers: &[String]) -> Duration {
     private.map_or(90 * DAY, |ca| ca.leaf_lifetime)
 }
 
-fn authorities(config: &Config, what_if: &WhatIf, now: Timestamp) -> BTreeMap<String, Part> {
-    let account = |(name, account): (&String, &crate::config::Account)| {
-        let directory_url = Some(account.directory_url.clone());
-        let (limits, troubles) = (account.limits, Vec::new());
-        (name.clone(), Part { directory_url, limits, troubles, advice: Advice::Usual, ask_again: Some(SIX_HOURS) })
-    };
-    let ca = |name: &String| {
+fn authorities(config: &Config, what_if: &WhatIf, chance: &mut Chance) -> BTreeMap<String, Part> {
+    let mut parts = BTreeMap::new();
+    for (name, account) in &config.accounts {
+        let (limits, directory_url) = (account.limits, Some(account.directory_url.clone()));
+        let troubles = if what_if.trouble { chance.outages(what_if.days / 10, 12 * HOUR) } else { Vec::new() };
+        let part = Part { directory_url, limits, troubles, advice: Advice::Usual, ask_again: Some(6 * HOUR) };
+        parts.insert(name.clone(), part);
+    }
+    for name in config.cas.keys() {
         let limits = Limits { orders: None, domain: None, names: None, failures: None };
-        let troubles = Vec::new();
-        (name.clone(), Part { directory_url: None, limits, troubles, advice: Advice::None, ask_again: None })
-    };
-    let mut parts: BTreeMap<_, _> = config.accounts.iter().map(account).chain(config.cas.keys().map(ca)).collect();
-    let first = config.certificates.values().find_map(|one| one.issuers.first());
-    if let (Some(length), Some(part)) = (what_if.outage, first.and_then(|first| parts.get_mut(first))) {
-        let from = now.plus(DAY * what_if.days / 10);
-        part.troubles.push(Trouble { span: Span::of(from, length), kind: TroubleKind::Unreachable });
+        let (troubles, advice) = (Vec::new(), Advice::None);
+        parts.insert(name.clone(), Part { directory_url: None, limits, troubles, advice, ask_again: None });
+    }
+    if let (true, Some(part)) = (what_if.trouble, first_account(config).and_then(|first| parts.get_mut(first))) {
+        let length = (DAY * 7).min(DAY * what_if.days / 4);
+        part.troubles.push(Trouble { span: Span::of(chance.between(30, 60), length), kind: chance.kind() });
     }
     parts
+}
+
+/// The account that is tried first for most certificates.
+fn first_account(config: &Config) -> Option<&String> {
+    let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
+    let firsts = config.certificates.values().filter_map(|one| one.issuers.first());
+    firsts
+        .filter(|first| config.accounts.contains_key(*first))
+        .for_each(|first| *counts.entry(first).or_default() += 1);
+    counts.into_iter().max_by_key(|(_, count)| *count).map(|(first, _)| first)
+}
+
+fn events(config: &Config, chance: &mut Chance) -> Vec<(Timestamp, Event)> {
+    let revocation = |issuer: &String, chance: &mut Chance| {
+        let (issuer, window) = (issuer.clone(), chance.window());
+        (chance.between(65, 85), Event::MassRevocation { issuer, permille: 500, window })
+    };
+    let mut events: Vec<_> = first_account(config).map(|first| revocation(first, chance)).into_iter().collect();
+    events.extend(chance.crashes(DAY));
+    events.sort_by_key(|(at, _)| *at);
+    events
 }

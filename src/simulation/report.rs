@@ -59,6 +59,14 @@ pub struct Report {
     pub failures: u64,
     /// Times that the plug was pulled.
     pub crashes: u64,
+    /// The most certificates that were held back at one time to keep a limit, as seen every six hours.
+    pub held: u32,
+    /// Certificates that expired before the next came, whoever is to blame.
+    pub expired: u64,
+    /// The longest time that a certificate was expired.
+    pub longest_gap: Duration,
+    /// Certificates that are wanted at the end and never came.
+    pub missing: usize,
     /// How often something that must never happen did.
     pub violated: u64,
     /// The first of these.
@@ -87,6 +95,12 @@ impl Report {
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.violated == 0
+    }
+
+    /// A certificate expired, and went without for so long.
+    pub(super) fn lapsed(&mut self, gap: Duration) {
+        self.expired += 1;
+        self.longest_gap = self.longest_gap.max(gap);
     }
 
     /// What was counted, with its name.

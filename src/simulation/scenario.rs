@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::rngs::SmallRng;
-use rand::{Rng as _, SeedableRng as _};
+use rand::Rng as _;
 
 use super::SimulationError;
+use super::chance::Chance;
 use super::script::{Advice, Event, Part, Script};
-use super::trouble::{Refusal, Span, Trouble, TroubleKind};
+use super::trouble::{Span, Trouble};
 use crate::clock::Timestamp;
 use crate::config::{
-    Account, Certificate, Config, Database, DirectoryStore, Http, KeyType, Limit, Limits, RenewPolicy, Resolver,
+    Account, Certificate, Config, Database, DirectoryStore, Http, KeyType, Limits, RenewPolicy, Resolver,
     StateSettings, Store, StoreKind,
 };
 use crate::identifier::{CertificateName, Identifier};
@@ -24,10 +24,6 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// 2026-01-01T00:00:00Z, where every scenario begins.
 const START: Timestamp = Timestamp::from_seconds(1_767_225_600);
-
-/// Lifetimes in hours, and how many of a hundred certificates have them.
-const LIFETIMES: [(u32, u32); 7] =
-    [(160, 10), (6 * 24, 10), (10 * 24, 10), (45 * 24, 20), (64 * 24, 15), (90 * 24, 25), (200 * 24, 10)];
 
 /// The accounts, in the order in which they are tried.
 const ACCOUNTS: [&str; 2] = ["first", "second"];
@@ -78,7 +74,7 @@ impl Scenario {
     /// # Errors
     /// Where it cannot be written: a name of its own is refused.
     pub fn script(&self) -> Result<Script, SimulationError> {
-        let mut chance = Chance { random: SmallRng::seed_from_u64(self.seed ^ 0x5ce7_a810), days: self.days };
+        let mut chance = Chance::new(self.seed, START, self.days);
         let later = self.certificates.div_ceil(10);
         let all: Vec<usize> = (0..self.certificates + later).collect();
         let lifetimes = all.iter().map(|index| (name(*index), chance.lifetime())).collect();
@@ -89,9 +85,9 @@ impl Scenario {
         events.push((chance.between(30, 60), Event::Config(after)));
         events.sort_by_key(|(at, _)| *at);
         let refused = if self.hostile { 5 } else { 20 };
-        let refusals = all.iter().filter_map(|index| chance.refusal(*index, refused)).collect();
+        let refusals = all.iter().filter_map(|index| chance.refusal(&name(*index), refused)).collect();
         let downs = self.days / if self.hostile { 5 } else { 20 };
-        let host_down = (0..=downs).map(|_| Span::of(chance.between(0, 95), chance.length(6 * HOUR))).collect();
+        let host_down = chance.spans(downs, 6 * HOUR);
         Ok(Script {
             seed: self.seed,
             start: START,
@@ -109,9 +105,11 @@ impl Scenario {
 
     fn authorities(&self, limits: [Limits; 2], chance: &mut Chance) -> BTreeMap<String, Part> {
         let mut parts = BTreeMap::new();
+        let outages = if self.hostile { 4 } else { 1 };
         for (name, limits) in ACCOUNTS.into_iter().zip(limits) {
             let ask_again = if self.hostile { chance.ask_again() } else { Some(12 * HOUR) };
-            let (directory_url, troubles) = (Some(directory_url(name)), self.troubles(chance));
+            let (directory_url, troubles) =
+                (Some(directory_url(name)), chance.outages(self.days * outages / 10, 12 * HOUR));
             let advice = if self.hostile { chance.advice() } else { Advice::Usual };
             let part = Part { directory_url, limits, troubles, advice, ask_again };
             parts.insert(name.to_owned(), part);
@@ -123,103 +121,15 @@ impl Scenario {
         parts
     }
 
-    /// Short outages, three a month or twelve.
-    fn troubles(&self, chance: &mut Chance) -> Vec<Trouble> {
-        let mut one =
-            || Trouble { span: Span::of(chance.between(0, 95), chance.length(12 * HOUR)), kind: chance.kind() };
-        (0..=self.days * if self.hostile { 4 } else { 1 } / 10).map(|_| one()).collect()
-    }
-
     fn events(&self, chance: &mut Chance) -> Vec<(Timestamp, Event)> {
         let issuer = ACCOUNTS[0].to_owned();
         let (permille, window) = (chance.random.random_range(300..=1000), chance.window());
         let mut events = vec![(chance.between(65, 85), Event::MassRevocation { issuer, permille, window })];
-        let crashes = (DAY * self.days).as_secs() / self.crash_every.as_secs().max(1);
-        for index in 1..u32::try_from(crashes).unwrap_or(u32::MAX) {
-            let at = START.plus(self.crash_every * index).plus(chance.length(self.crash_every / 2));
-            events.push((at, Event::Crash { writes: chance.random.random_range(1..=12) }));
-        }
+        events.extend(chance.crashes(self.crash_every));
         if self.clock_trouble {
             events.extend(chance.clock_trouble());
         }
         events
-    }
-}
-
-/// What is left to chance.
-struct Chance {
-    random: SmallRng,
-    days: u32,
-}
-
-impl Chance {
-    /// An instant between two hundredths of the run.
-    fn between(&mut self, from: u64, to: u64) -> Timestamp {
-        let length = (DAY * self.days).as_secs();
-        START.plus(Duration::from_secs(self.random.random_range(length * from / 100..length * to / 100)))
-    }
-
-    /// From ten minutes to this.
-    fn length(&mut self, longest: Duration) -> Duration {
-        Duration::from_secs(self.random.random_range(600..longest.as_secs().max(601)))
-    }
-
-    fn kind(&mut self) -> TroubleKind {
-        TroubleKind::ALL[self.random.random_range(0..TroubleKind::ALL.len())]
-    }
-
-    fn lifetime(&mut self) -> Duration {
-        let mut throw = self.random.random_range(0..100);
-        for (hours, share) in LIFETIMES {
-            if throw < share {
-                return HOUR * hours;
-            }
-            throw -= share;
-        }
-        90 * DAY
-    }
-
-    /// In the past already, a day, or five.
-    fn window(&mut self) -> Duration {
-        [Duration::ZERO, DAY, 5 * DAY][self.random.random_range(0..3)]
-    }
-
-    /// As most CAs, or with little room for anybody.
-    fn limits(&mut self) -> Limits {
-        let orders = Limit { most: self.random.random_range(4..12), within: 3 * HOUR };
-        let domain = Limit { most: self.random.random_range(12..20), within: 7 * DAY };
-        let tight = Limits { orders: Some(orders), domain: Some(domain), ..Limits::LETS_ENCRYPT };
-        if self.random.random() { tight } else { Limits::LETS_ENCRYPT }
-    }
-
-    fn advice(&mut self) -> Advice {
-        [Advice::None, Advice::Usual, Advice::Usual, Advice::TooLate][self.random.random_range(0..4)]
-    }
-
-    fn ask_again(&mut self) -> Option<Duration> {
-        [None, Some(6 * HOUR), Some(12 * HOUR), Some(365 * DAY)][self.random.random_range(0..4)]
-    }
-
-    /// One certificate in so many is refused for a while.
-    fn refusal(&mut self, index: usize, in_so_many: u32) -> Option<Refusal> {
-        let refused = self.random.random_ratio(1, in_so_many);
-        let span = Span::of(self.between(0, 90), self.length(3 * DAY));
-        refused.then(|| Refusal { certificate: name(index), span })
-    }
-
-    /// A day ahead or behind for two hours, a small step, and a sleep of up to three days.
-    fn clock_trouble(&mut self) -> Vec<(Timestamp, Event)> {
-        let day = [86_400_000, -86_400_000][self.random.random_range(0..2)];
-        let wrong = self.between(5, 60);
-        let step = self.between(5, 90);
-        let skew = self.random.random_range(-5000..5000);
-        vec![
-            (wrong, Event::Clock { skew: day }),
-            (wrong.plus(2 * HOUR), Event::Clock { skew: 0 }),
-            (step, Event::Clock { skew }),
-            (step.plus(HOUR), Event::Clock { skew: 0 }),
-            (self.between(5, 90), Event::Suspend(self.length(3 * DAY))),
-        ]
     }
 }
 

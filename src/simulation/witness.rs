@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::authority::No;
 use super::report::{Month, Report, Violation};
 use crate::clock::Timestamp;
+use crate::config::Config;
 use crate::issuer::{IssuerError, RenewalInfo};
 use crate::pki::chain::Chain;
 use crate::planner::Reason;
@@ -84,6 +85,18 @@ impl Witness {
             excused_until: Timestamp::EPOCH,
             report: Report::default(),
         }
+    }
+
+    /// All is over.
+    pub(super) fn conclude(&mut self, config: &Config, now: Timestamp) -> Report {
+        for name in config.certificates.keys() {
+            match self.lives.get(name.as_str()) {
+                Some(life) if life.not_after <= now => self.report.lapsed(now.since(life.not_after)),
+                Some(_) => {}
+                None => self.report.missing += 1,
+            }
+        }
+        std::mem::take(&mut self.report)
     }
 
     /// Certificates that failed within the last day, the first of them.
@@ -179,6 +192,7 @@ impl Witness {
             self.report.renewals += 1;
             if before.not_after <= now {
                 self.lapsed.push((name.clone(), before));
+                self.report.lapsed(now.since(before.not_after));
             }
         }
     }
