@@ -5,6 +5,8 @@
 
 #[path = "figures/table.rs"]
 mod table;
+#[path = "figures/usage.rs"]
+mod usage;
 
 use std::time::{Duration, Instant};
 
@@ -48,14 +50,16 @@ fn play(scenario: Scenario) -> Report {
 }
 
 fn large(table: &mut Table, certificates: usize, days: u32, seed: u64) {
+    let before = usage::spent(std::process::id());
     let report = play(Scenario::long(certificates, days, seed));
+    let spent = usage::spent(std::process::id()).saturating_sub(before);
     let took = report.took.0;
     let what = format!("{certificates} certificates, {days} days, seed {seed}");
     let share = format!("{:.2} of it", took.as_secs_f64() / LIMIT.as_secs_f64());
     table.row(&what, &format!("the limit {}", time(LIMIT)), &time(took), &share, "≤ 10 min");
     let each = took / u32::try_from(report.turns.max(1)).unwrap_or(u32::MAX);
     let figures: Vec<String> = report.figures().iter().map(|(name, count)| format!("{count} {name}")).collect();
-    table.note(format!("{}; {} a turn", figures.join(", "), time(each)));
+    table.note(format!("{}; {} a turn; {} of all cores", figures.join(", "), time(each), time(spent)));
 }
 
 fn short(table: &mut Table, seeds: std::ops::Range<u64>) {

@@ -66,7 +66,7 @@ impl Scenario {
     pub fn long(certificates: usize, days: u32, seed: u64) -> Self {
         let outage = (DAY * 7).min(DAY * days / 4);
         let (crash_every, clock_trouble, hostile) = (HOUR * 6, false, false);
-        Self { seed, certificates, days, crash_every, outage, clock_trouble, hostile, stride: MINUTE }
+        Self { seed, certificates, days, crash_every, outage, clock_trouble, hostile, stride: 5 * MINUTE }
     }
 
     /// The script.
