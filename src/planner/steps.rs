@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const VERIFY_AGAIN: Duration = Duration::from_secs(6 * 3600);
 
 /// While the clock is wrong, certificates are looked at this often; when it is right again, at once.
-const CLOCK_AGAIN: Duration = Duration::from_secs(600);
+const CLOCK_AGAIN: Duration = Duration::from_secs(3600);
 
 fn revoke(certificate: &Certificate<'_>, _: &mut Rest) -> Option<Action> {
     let job = certificate.jobs.iter().find(|job| job.kind == JobKind::Revoke)?;

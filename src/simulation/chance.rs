@@ -96,7 +96,7 @@ impl Chance {
     }
 
     pub(super) fn ask_again(&mut self) -> Option<Duration> {
-        [None, Some(6 * HOUR), Some(12 * HOUR), Some(365 * DAY)][self.random.random_range(0..4)]
+        [None, Some(12 * HOUR), Some(365 * DAY)][self.random.random_range(0..3)]
     }
 
     /// One certificate in so many is refused for a while.

@@ -22,7 +22,7 @@ use crate::worker::{Dice, WorkError, timekeeper};
 const BATCH: u32 = 256;
 
 /// What is under way at the end has so long to come to an end.
-const AFTERMATH: Duration = Duration::from_secs(3 * 24 * 3600);
+const AFTERMATH: Duration = Duration::from_secs(2 * 24 * 3600);
 
 /// A plug that is to be pulled at a write is pulled after this where nothing is written.
 const PLUG: Duration = Duration::from_secs(1800);

@@ -57,7 +57,7 @@ impl Scenario {
     #[must_use]
     pub fn short(seed: u64) -> Self {
         let crash_every = HOUR * 12;
-        let (outage, stride) = (DAY * 4, Duration::from_secs(20));
+        let (outage, stride) = (DAY * 4, MINUTE);
         Self { seed, certificates: 12, days: 30, crash_every, outage, clock_trouble: true, hostile: true, stride }
     }
 

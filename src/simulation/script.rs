@@ -16,7 +16,7 @@ pub struct Script {
     pub seed: u64,
     /// The first instant.
     pub start: Timestamp,
-    /// No trouble after this; what is under way has three days more to come to an end.
+    /// No trouble after this; what is under way has two days more to come to an end.
     pub end: Timestamp,
     /// The config at the start.
     pub config: Arc<Config>,
