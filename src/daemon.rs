@@ -5,7 +5,6 @@ mod examination;
 mod files;
 mod lookout;
 mod parts;
-mod reconcile;
 mod reload;
 mod secrets;
 mod supervisor;
@@ -30,6 +29,7 @@ use crate::notify::{self, Notifier, Sinks};
 use crate::scheduler::Scheduler;
 use crate::state::State;
 use crate::worker::Worker;
+use crate::worker::reconcile::reconcile;
 use files::Files;
 use reload::Reloader;
 use supervisor::Supervisor;
@@ -84,7 +84,7 @@ impl Daemon {
             status: Arc::clone(&status),
         };
         timekeeper.look().await?;
-        reconcile::reconcile(&config, &state, clock.now()).await?;
+        reconcile(&config, &state, clock.now()).await?;
         let parts = Arc::new(ArcSwap::new(parts::build(&config, &state, &clock, None)));
         parts.load().prepare().await;
         let worker = Worker::new(state.clone(), clock.clone(), Arc::clone(&parts), trusted);

@@ -89,3 +89,34 @@ fn packagers_get_completions_and_pages() {
         assert!(std::fs::read_to_string(pages.join(page)).unwrap().contains(".TH"), "{page}");
     }
 }
+
+const PUBLIC: &str = "\
+[account.one]
+directory = \"letsencrypt\"
+contact = [\"mailto:ops@example.com\"]
+agree_to_terms = true
+[dns.main.cloudflare]
+api_token = { env = \"NOT_THERE\" }
+[certificate.\"a.example.com\"]
+[certificate.\"b.example.com\"]
+key = \"rsa-2048\"
+";
+
+#[test]
+fn a_config_is_simulated_without_a_state_and_a_seed_says_what_goes_wrong() {
+    let folder = folder(PUBLIC);
+    let told = |seed: &str| -> Value {
+        let output = run(&folder, &["plan", "--simulate", "--days", "100", "--seed", seed, "--json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let (first, other) = (told("3"), told("4"));
+    assert_eq!((&first["schema"], &first["certificates"], &first["expired"]), (&json!(1), &json!(2), &json!(0)));
+    assert_eq!((&first["load"][0]["issuer"], &first["missing"]), (&json!("one"), &json!(0)));
+    assert!(first["renewed"].as_u64() >= Some(2) && first["failures"].as_u64() > Some(0), "{first}");
+    assert_ne!(first["failures"], other["failures"]);
+    let words = run(&folder, &["plan", "--simulate", "--days", "30"]);
+    let words = String::from_utf8(words.stdout).unwrap();
+    assert!(words.contains("Of them renewals:") && words.contains("BUSIEST 3 H"), "{words}");
+    assert!(!folder.path().join("renewd-state").exists(), "nothing is written");
+}

@@ -100,6 +100,11 @@ pub struct CertificateRow {
 
 impl CertificateRow {
     fn read(row: &AnyRow) -> Result<Self> {
+        Self::read_with(row, "created_at")
+    }
+
+    /// Reads a row that has another table's `created_at`, and the certificate's own under this name.
+    pub(super) fn read_with(row: &AnyRow, created_at: &str) -> Result<Self> {
         Ok(Self {
             name: text(row, "name")?,
             definition: text(row, "definition")?,
@@ -116,7 +121,7 @@ impl CertificateRow {
             version_id: optional_text(row, "version_id")?,
             not_after: optional_time(row, "not_after")?,
             attempts_left: optional_count(row, "attempts_left")?,
-            created_at: time(row, "created_at")?,
+            created_at: time(row, created_at)?,
             retired_at: optional_time(row, "retired_at")?,
         })
     }

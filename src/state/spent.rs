@@ -111,9 +111,9 @@ pub(super) async fn spend(
     Ok(())
 }
 
-/// An order that became nothing has taken no certificate.
+/// An order that became nothing has taken no certificate, and followed no advice.
 pub(super) async fn give_back(write: &mut Write, order_id: &str) -> Result<()> {
-    sqlx::query("DELETE FROM spent WHERE order_id = $1 AND kind IN ('domain', 'names')")
+    sqlx::query("DELETE FROM spent WHERE order_id = $1 AND kind IN ('domain', 'names', 'advice')")
         .bind(order_id)
         .execute(&mut **write)
         .await?;

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::reading::{Reading, places};
-use super::{Turn, Turning, WorkError, dice, news, spread};
+use super::{Turn, Turning, WorkError, news};
 use crate::clock::Timestamp;
 use crate::config::KeyType;
 use crate::crash::{self, Point};
@@ -103,7 +103,7 @@ impl Turn<'_> {
         if self.seat.is_none() {
             match timeout(SEAT_PATIENCE, seats.seats.clone().acquire_owned()).await {
                 Ok(Ok(seat)) => self.seat = Some(seat),
-                _ => return self.leave(reading, spread(SEAT_ABSENCE)).await,
+                _ => return self.leave(reading, self.worker.dice.part_of(SEAT_ABSENCE)).await,
             }
         }
         match seats.issuer.advance(order, wanted).await {
@@ -149,7 +149,7 @@ impl Turn<'_> {
             chain,
             not_before: leaf.not_before,
             not_after: leaf.not_after,
-            jitter: dice(),
+            jitter: self.worker.dice.throw(),
             number_at_least: self.free_number(reading).await,
             stores: stores.unwrap_or_default(),
             adopted: false,
@@ -175,7 +175,7 @@ impl Turn<'_> {
         let obstacle = reading.obstacles.iter().find(|obstacle| obstacle.issuer == order.issuer);
         let failures = obstacle.map_or(0, |obstacle| obstacle.failures) + 1;
         let left = reading.version.as_ref().map(|version| version.not_after.since(now));
-        let wait = after_order(failure, failures, left, dice());
+        let wait = after_order(failure, failures, left, self.worker.dice.throw());
         let words = providers::error::chain(error);
         warn!(
             certificate = %order.certificate, order = order.url.as_deref(), issuer = %order.issuer,

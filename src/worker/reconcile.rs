@@ -9,7 +9,10 @@ use crate::config::Config;
 use crate::state::{Result, State};
 
 /// Writes down, in one transaction, what the config changes. What changed is due at once.
-pub(super) async fn reconcile(config: &Config, state: &State, now: Timestamp) -> Result<()> {
+///
+/// # Errors
+/// Where the database fails; nothing is written then.
+pub async fn reconcile(config: &Config, state: &State, now: Timestamp) -> Result<()> {
     let known: HashMap<String, (String, bool)> = state
         .definitions()
         .await?
