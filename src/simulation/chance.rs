@@ -86,7 +86,7 @@ impl Chance {
     /// As most CAs, or with little room for anybody.
     pub(super) fn limits(&mut self) -> Limits {
         let orders = Limit { most: self.random.random_range(4..12), within: 3 * HOUR };
-        let domain = Limit { most: self.random.random_range(12..20), within: 7 * DAY };
+        let domain = Limit { most: self.random.random_range(6..12), within: 7 * DAY };
         let tight = Limits { orders: Some(orders), domain: Some(domain), ..Limits::LETS_ENCRYPT };
         if self.random.random() { tight } else { Limits::LETS_ENCRYPT }
     }

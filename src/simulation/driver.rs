@@ -260,7 +260,8 @@ impl Run {
     async fn keep_time(&mut self) -> Result<(), SimulationError> {
         let Machine { state, clock, .. } = &self.machine;
         let trusted = timekeeper::look(state, clock, &self.process.trusted).await?;
-        let now = self.world().now();
+        let (now, shown) = (self.world().now(), clock.now());
+        self.world().with(|book, _| book.highest = book.highest.max(shown));
         match (self.distrusted_since, trusted) {
             (None, false) => self.distrusted_since = Some(now),
             (Some(from), _) => {

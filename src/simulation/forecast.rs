@@ -121,6 +121,7 @@ pub fn forecast(config: &Config, held: Vec<Held>, what_if: &WhatIf, now: Timesta
         held,
         refusals: Vec::new(),
         host_down: if what_if.trouble { chance.spans(what_if.days / 20, 6 * HOUR) } else { Vec::new() },
+        host_fails: if what_if.trouble { 50 } else { 0 },
         stride: Duration::from_secs(60),
     }
 }

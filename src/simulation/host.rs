@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use providers::Error;
 use providers::dns::{Capabilities, DnsProvider, Registration, TxtRecord};
+use rand::Rng as _;
 
 use super::trouble::Span;
 use super::world::World;
@@ -16,11 +17,13 @@ use crate::dns01::{Registrations, RegistrationsError};
 pub(super) struct Host {
     values: BTreeMap<(String, String), Timestamp>,
     down: Vec<Span>,
+    /// One write in so many fails; 0: none.
+    fails: u32,
 }
 
 impl Host {
-    pub(super) fn new(down: Vec<Span>) -> Self {
-        Self { values: BTreeMap::new(), down }
+    pub(super) fn new(down: Vec<Span>, fails: u32) -> Self {
+        Self { values: BTreeMap::new(), down, fails }
     }
 
     pub(super) fn is_down(&self, at: Timestamp) -> bool {
@@ -48,6 +51,9 @@ impl Access {
         self.world.with(|book, now| {
             if book.host.is_down(now) {
                 return Err(Error::Unavailable { detail: "the DNS host does not answer".to_owned() });
+            }
+            if book.host.fails > 0 && book.random.random_ratio(1, book.host.fails) {
+                return Err(Error::Unavailable { detail: "500, try again".to_owned() });
             }
             work(&mut book.host, now);
             Ok(())

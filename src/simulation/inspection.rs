@@ -131,10 +131,12 @@ fn not_replaced(book: &mut Book, config: &Config, now: Timestamp) {
     let late = advised.iter().filter(|(_, (_, advice))| advice.deadline < now);
     let late: Vec<_> = late.map(|(name, (_, advice))| (name.clone(), *advice)).collect();
     for (name, advice) in late {
-        book.witness.advised.remove(&name);
+        let advised = book.witness.advised.remove(&name);
+        book.witness.judged.extend(advised.map(|(serial, _)| serial));
         let Some(wanted) = config.certificates.get(name.as_str()) else { continue };
-        let span = Span { from: advice.told_at, to: advice.deadline };
-        let length = advice.deadline.since(advice.told_at);
+        // What failed before has to wait for up to six hours.
+        let span = Span { from: advice.told_at.minus(7 * HOUR), to: advice.deadline };
+        let length = span.to.since(span.from);
         if book.chances(&name, &wanted.issuers[..1], span) >= length {
             book.witness.violation(&name, &format!("was to be renewed before {}", advice.deadline), now);
         }

@@ -99,6 +99,7 @@ impl Scenario {
             events,
             refusals,
             host_down,
+            host_fails: if self.hostile { 10 } else { 100 },
             stride: self.stride,
         })
     }

@@ -32,6 +32,8 @@ pub struct Script {
     pub refusals: Vec<Refusal>,
     /// The DNS host is down.
     pub host_down: Vec<Span>,
+    /// One write in so many fails at the DNS host, at random; 0: none.
+    pub host_fails: u32,
     /// Whatever is due within one stride is done together: longer is faster and less exact.
     pub stride: Duration,
 }

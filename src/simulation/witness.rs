@@ -1,6 +1,6 @@
 //! The witness: watches what renewd does, and tells what it must never do.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::authority::No;
@@ -60,6 +60,8 @@ pub(super) struct Witness {
     /// Certificates that had expired when the next came.
     pub(super) lapsed: Vec<(String, Life)>,
     pub(super) advised: BTreeMap<String, (String, Advice)>,
+    /// Serials of certificates that were told so, and judged.
+    pub(super) judged: BTreeSet<String>,
     recent: BTreeMap<String, VecDeque<Timestamp>>,
     /// By certificate: who refused its names last, and when.
     refusals: BTreeMap<String, (String, Timestamp)>,
@@ -79,6 +81,7 @@ impl Witness {
             lives: BTreeMap::new(),
             lapsed: Vec::new(),
             advised: BTreeMap::new(),
+            judged: BTreeSet::new(),
             recent: BTreeMap::new(),
             refusals: BTreeMap::new(),
             questions: BTreeMap::new(),
@@ -240,7 +243,8 @@ impl Witness {
         let name = version.certificate.as_str();
         self.question(version, now);
         let Some((info, true)) = told else { return };
-        if self.advised.get(name).is_some_and(|(serial, _)| *serial == version.serial) {
+        let known = self.advised.get(name).is_some_and(|(serial, _)| *serial == version.serial);
+        if known || self.judged.contains(&version.serial) {
             return;
         }
         self.log(name, &format!("told to renew between {} and {}", info.start, info.end), now);

@@ -36,6 +36,8 @@ pub(super) struct Book {
     pub(super) random: SmallRng,
     pub(super) lifetimes: BTreeMap<String, Duration>,
     refusals: Vec<Refusal>,
+    /// The highest time that the machine's clock showed when renewd looked.
+    pub(super) highest: Timestamp,
     /// When renewd could do nothing: the machine slept, or its clock could not be trusted.
     idle: Vec<Span>,
 }
@@ -49,11 +51,12 @@ impl World {
             .collect();
         let book = Book {
             authorities: authorities?,
-            host: Host::new(script.host_down.clone()),
+            host: Host::new(script.host_down.clone(), script.host_fails),
             witness: Witness::new(script.start),
             random: SmallRng::seed_from_u64(script.seed),
             lifetimes: script.lifetimes.clone(),
             refusals: script.refusals.clone(),
+            highest: script.start,
             idle: Vec::new(),
         };
         Ok(Self(Arc::new(Inner { clock, skew: AtomicI64::new(0), book: Mutex::new(book) })))
