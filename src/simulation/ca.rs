@@ -53,7 +53,7 @@ impl Ca {
             Step::Prove(challenges) => self.present(order, wanted, &challenges).await,
             Step::Wait(until) => Ok(wait(self.world.shown(until), "the CA is validating")),
             Step::Download(chain) => {
-                self.state.order_issued(&order.id, &chain).await?;
+                self.state.order_issued(&order.id, &chain, self.clock.now()).await?;
                 self.world.with(|book, now| book.witness.issued(order, &chain, now));
                 Ok(Progress::Issued)
             }
@@ -72,7 +72,7 @@ impl Ca {
             other => other,
         };
         let url = url.map_err(|no| self.refused(order, &no))?;
-        self.state.order_made(&order.id, directory, &url, order.profile.as_deref()).await?;
+        self.state.order_made(&order.id, directory, &url, order.profile.as_deref(), self.clock.now()).await?;
         Ok(url)
     }
 

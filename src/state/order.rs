@@ -257,18 +257,28 @@ impl State {
         rows.iter().filter_map(|row| read(row).transpose()).collect()
     }
 
-    /// The CA has made the order.
+    /// The CA has made the order: its limit of new orders counts from now on.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn order_made(&self, id: &str, directory_url: &str, url: &str, profile: Option<&str>) -> Result<()> {
+    pub async fn order_made(
+        &self,
+        id: &str,
+        directory_url: &str,
+        url: &str,
+        profile: Option<&str>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut write = self.begin().await?;
         sqlx::query("UPDATE acme_order SET directory_url = $2, url = $3, profile = $4 WHERE id = $1")
             .bind(id)
             .bind(directory_url)
             .bind(url)
             .bind(profile)
-            .execute(self.writer())
+            .execute(&mut *write)
             .await?;
+        spent::counts_from(&mut write, id, &[SpentKind::Order], now).await?;
+        write.commit().await?;
         Ok(())
     }
 
@@ -340,16 +350,15 @@ impl State {
         Ok(())
     }
 
-    /// The chain is downloaded and checked.
+    /// The chain is downloaded and checked: the CA's limits of certificates count from now on.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn order_issued(&self, id: &str, chain: &str) -> Result<()> {
-        sqlx::query("UPDATE acme_order SET chain = $2 WHERE id = $1")
-            .bind(id)
-            .bind(chain)
-            .execute(self.writer())
-            .await?;
+    pub async fn order_issued(&self, id: &str, chain: &str, now: Timestamp) -> Result<()> {
+        let mut write = self.begin().await?;
+        sqlx::query("UPDATE acme_order SET chain = $2 WHERE id = $1").bind(id).bind(chain).execute(&mut *write).await?;
+        spent::counts_from(&mut write, id, &[SpentKind::Domain, SpentKind::Names], now).await?;
+        write.commit().await?;
         Ok(())
     }
 

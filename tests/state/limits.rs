@@ -33,6 +33,15 @@ pub(super) async fn a_limit_is_kept_and_says_until_when(state: &State) {
     assert!(matches!(ask(state, "c", &claim, 60).await, Added::Order(_)));
 }
 
+pub(super) async fn an_order_counts_from_when_its_ca_has_made_it(state: &State) {
+    enlist(state, &["a", "b"]).await;
+    let claim = orders(1);
+    let Added::Order(id) = ask(state, "a", &claim, 0).await else { panic!("there was room") };
+    state.order_made(&id, "https://ca.test/", "https://ca.test/1", None, NOW.plus(MINUTE * 50)).await.unwrap();
+    let Added::Held(held) = ask(state, "b", &claim, 61).await else { panic!("the CA has counted it at minute 50") };
+    assert_eq!(held.until, NOW.plus(MINUTE * 110));
+}
+
 pub(super) async fn an_order_that_failed_gives_back_what_it_took_and_counts_as_a_failure(state: &State) {
     enlist(state, &["a"]).await;
     let limit = Some(Limit { most: 1, within: MINUTE * 60 });

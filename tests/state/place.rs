@@ -61,6 +61,7 @@ macro_rules! every_body {
             consumers::rows_of_other_nodes_are_left_alone,
             jobs::jobs_are_kept_and_wake,
             limits::a_limit_is_kept_and_says_until_when,
+            limits::an_order_counts_from_when_its_ca_has_made_it,
             limits::an_order_that_failed_gives_back_what_it_took_and_counts_as_a_failure,
             orders::an_order_from_open_to_done,
             orders::trouble_is_remembered_on_the_certificate,
