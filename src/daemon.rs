@@ -29,7 +29,7 @@ use crate::notify::{self, Notifier, Sinks};
 use crate::scheduler::Scheduler;
 use crate::state::State;
 use crate::worker::Worker;
-use crate::worker::reconcile::reconcile;
+use crate::worker::reconcile::{give_up_unseen, reconcile};
 use files::Files;
 use reload::Reloader;
 use supervisor::Supervisor;
@@ -85,6 +85,7 @@ impl Daemon {
         };
         timekeeper.look().await?;
         reconcile(&config, &state, clock.now()).await?;
+        give_up_unseen(&config, &state, clock.now()).await?;
         let parts = Arc::new(ArcSwap::new(parts::build(&config, &state, &clock, None)));
         parts.load().prepare().await;
         let worker = Worker::new(state.clone(), clock.clone(), Arc::clone(&parts), trusted);

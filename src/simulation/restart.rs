@@ -17,7 +17,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Propagation, Resolver};
 use crate::dns01::{Dns01, Instance};
 use crate::state::State;
-use crate::worker::reconcile::reconcile;
+use crate::worker::reconcile::{give_up_unseen, reconcile};
 use crate::worker::{Dice, Parts, Seats, Worker, timekeeper};
 
 /// What outlives a crash: the disk, the world, the dice.
@@ -44,6 +44,7 @@ impl Machine {
         let trusted = Arc::new(AtomicBool::new(true));
         timekeeper::look(&self.state, &self.clock, &trusted).await?;
         reconcile(config, &self.state, self.clock.now()).await?;
+        give_up_unseen(config, &self.state, self.clock.now()).await?;
         let parts = Arc::new(ArcSwap::new(self.parts(config)?));
         let worker = Worker::new(self.state.clone(), self.clock.clone(), Arc::clone(&parts), Arc::clone(&trusted))
             .with_dice(self.dice.clone());

@@ -1,14 +1,13 @@
 //! Orders: the row and its sealed key stand before the CA hears of it.
 
+mod trouble;
+
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use sqlx::any::AnyRow;
 use zeroize::Zeroizing;
 
 use super::certificate::words;
-use super::obstacle::{self, Obstacle, ObstacleKind};
-use super::outbox::alert::{of_failover, of_order as order_alert};
 use super::row::{count, list, optional_text, optional_time, parsed, text, time, to_list};
 use super::spent::{self, Claim, Held, SpentKind};
 use super::{Result, State, Write};
@@ -282,6 +281,15 @@ impl State {
         Ok(())
     }
 
+    /// Open orders at an issuer that it has not made, as far as anybody saw: their ids and their certificates.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn orders_unmade(&self, issuer: &str) -> Result<Vec<(String, String)>> {
+        let query = "SELECT id, certificate FROM acme_order WHERE state = 'open' AND url IS NULL AND issuer = $1";
+        Ok(sqlx::query_as(query).bind(issuer).fetch_all(self.reader()).await?)
+    }
+
     /// The TXT values are presented; the first time counts.
     ///
     /// # Errors
@@ -322,34 +330,6 @@ impl State {
         Ok(())
     }
 
-    /// The order met trouble, stays open and goes on when its issuer may be asked again: one transaction with the
-    /// obstacle. `waits_for` says what the operator must do, where somebody must.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn order_troubled(
-        &self,
-        order: &OrderRow,
-        kind: ObstacleKind,
-        error: &str,
-        waits_for: Option<&str>,
-        now: Timestamp,
-        wait: Duration,
-    ) -> Result<()> {
-        let mut write = self.begin().await?;
-        sqlx::query("UPDATE acme_order SET next_step_at = $2, waits_for = $3 WHERE id = $1")
-            .bind(&order.id)
-            .bind(now.plus(wait).millis())
-            .bind(waits_for)
-            .execute(&mut *write)
-            .await?;
-        met(&mut write, order, kind, error, now, wait).await?;
-        self.add_alert(&mut write, &order_alert(order, error, now.plus(wait)), now).await?;
-        write.commit().await?;
-        self.wake_notify();
-        Ok(())
-    }
-
     /// The chain is downloaded and checked: the CA's limits of certificates count from now on.
     ///
     /// # Errors
@@ -361,82 +341,6 @@ impl State {
         write.commit().await?;
         Ok(())
     }
-
-    /// The order became nothing: one transaction with the obstacle. A refusal counts against each name.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn order_failed(
-        &self,
-        order: &OrderRow,
-        kind: ObstacleKind,
-        error: &str,
-        now: Timestamp,
-        wait: Duration,
-    ) -> Result<()> {
-        let mut write = self.begin().await?;
-        finish(&mut write, &order.id, "failed", Some(error), now).await?;
-        spent::give_back(&mut write, &order.id).await?;
-        if kind == ObstacleKind::Refused {
-            for name in &order.names {
-                spent::spend(&mut write, &order.issuer, SpentKind::Failure, name, &order.id, now).await?;
-            }
-        }
-        met(&mut write, order, kind, error, now, wait).await?;
-        self.add_alert(&mut write, &order_alert(order, error, now.plus(wait)), now).await?;
-        write.commit().await?;
-        self.wake_notify();
-        Ok(())
-    }
-
-    /// The order became nothing because its issuer cannot issue now, and `next` is asked at once: one transaction with the
-    /// obstacle. People are told of the issuer, once for all its certificates: none of these has failed yet.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn order_goes_elsewhere(
-        &self,
-        order: &OrderRow,
-        next: &str,
-        error: &str,
-        now: Timestamp,
-        wait: Duration,
-    ) -> Result<()> {
-        let mut write = self.begin().await?;
-        finish(&mut write, &order.id, "failed", Some(error), now).await?;
-        spent::give_back(&mut write, &order.id).await?;
-        met(&mut write, order, ObstacleKind::Unavailable, error, now, wait).await?;
-        self.add_alert(&mut write, &of_failover(order, next, error), now).await?;
-        write.commit().await?;
-        self.wake_notify();
-        Ok(())
-    }
-
-    /// The order is no longer wanted (the config changed, the CA forgot it): no failure, no backoff.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn order_abandoned(&self, id: &str, why: &str, now: Timestamp) -> Result<()> {
-        let mut write = self.begin().await?;
-        finish(&mut write, id, "failed", Some(why), now).await?;
-        spent::give_back(&mut write, id).await?;
-        write.commit().await?;
-        Ok(())
-    }
-}
-
-/// An order's issuer stands in the way of its certificate.
-async fn met(
-    write: &mut Write,
-    order: &OrderRow,
-    kind: ObstacleKind,
-    error: &str,
-    now: Timestamp,
-    wait: Duration,
-) -> Result<()> {
-    let (certificate, issuer) = (order.certificate.as_str(), order.issuer.as_str());
-    obstacle::meet(write, &Obstacle { certificate, issuer, kind, error, wait }, now).await?;
-    super::certificate::note_failure(write, certificate, error, now).await
 }
 
 /// Adds the orders that are about to be swept out to the counts in `meta`, so that what is counted never falls.
