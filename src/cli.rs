@@ -8,6 +8,7 @@ mod client;
 mod clients;
 mod doctor;
 mod failure;
+mod forecast;
 mod hierarchy;
 mod looking;
 mod notify;
@@ -78,7 +79,8 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Outcome {
     }
     let world = World::open(&path, config.is_some())?;
     match command {
-        Command::Plan { days } => plan::plan(output, &world, days).await,
+        Command::Plan { days, simulate: true, seed } => forecast::forecast(output, &world, days, seed).await,
+        Command::Plan { days, .. } => plan::plan(output, &world, days).await,
         Command::Doctor { name } => doctor::doctor(output, &world, &path, name.as_deref()).await,
         Command::Why { name, refresh: true } => looking::refreshed(output, &world, &name).await,
         Command::Why { name, refresh: false } => looking::why(output, &world, &name).await,

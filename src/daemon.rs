@@ -7,7 +7,6 @@ mod files;
 mod lookout;
 mod parts;
 mod publication;
-mod reconcile;
 mod reload;
 mod secrets;
 mod supervisor;
@@ -37,6 +36,7 @@ use crate::notify::{self, Notifier, Sinks};
 use crate::scheduler::Scheduler;
 use crate::state::State;
 use crate::worker::Worker;
+use crate::worker::reconcile::{give_up_unseen, reconcile};
 use files::Files;
 use parts::Cas;
 use reload::Reloader;
@@ -92,7 +92,8 @@ impl Daemon {
             status: Arc::clone(&status),
         };
         timekeeper.look().await?;
-        reconcile::reconcile(&config, &state, clock.now()).await?;
+        reconcile(&config, &state, clock.now()).await?;
+        give_up_unseen(&config, &state, clock.now()).await?;
         let registry = Registry::open(state.clone(), clock.clone(), &config);
         let revocations = Revocations::open(&state, &config.state.directory).await?;
         revocations.observe(Arc::new(registry.clone()));

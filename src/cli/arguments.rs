@@ -84,15 +84,26 @@ Example:
     ///
     /// A running daemon tells its own plan. Without one, or with --config, the file is read and held against the
     /// state: names that it adds, changes or takes out are told with what would become of them.
+    ///
+    /// With --simulate that time is played through, from the certificates that there are now: with outages of the CAs
+    /// and of DNS, crashes, and a day on which a CA has half of its certificates renewed at once. Nothing is asked of
+    /// anybody, and nothing is changed.
     #[command(after_help = "\
 Examples:
   renewd plan
   renewd plan --days 7
+  renewd plan --simulate --days 365
   renewd plan --config /etc/renewd/config.toml    what would the edited file cause?")]
     Plan {
         /// How far to look ahead
         #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(0..=3650))]
         days: u32,
+        /// Play that time through, with whatever can go wrong in it
+        #[arg(long)]
+        simulate: bool,
+        /// What goes wrong, and when: the same number, the same troubles
+        #[arg(long, value_name = "N", default_value_t = 1, requires = "simulate")]
+        seed: u64,
     },
 
     /// Explain one certificate: last decision, last error, next attempt, what it waits for

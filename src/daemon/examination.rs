@@ -139,7 +139,7 @@ async fn assemble(config: Config, state: &State, clock: &Clock) -> Worker {
     let config = Arc::new(config);
     let parts = Arc::new(ArcSwap::new(parts::build(&config, &Cas { registry, revocations: None }, clock, None)));
     let highest = state.highest_time().await.ok().flatten().unwrap_or(Timestamp::EPOCH);
-    let trusted = highest.since(clock.now()) <= super::timekeeper::TOLERANCE;
+    let trusted = highest.since(clock.now()) <= crate::worker::timekeeper::TOLERANCE;
     Worker::new(state.clone(), clock.clone(), parts, Arc::new(AtomicBool::new(trusted)))
 }
 

@@ -8,13 +8,14 @@ use tracing::{error, info, warn};
 
 use super::files::Files;
 use super::parts::Cas;
-use super::{lookout, parts, reconcile};
+use super::{lookout, parts};
 use crate::config::{self, Config, ConfigError, Loaded, Report};
 use crate::http::status::ConfigStatus;
 use crate::http::{App, ReloadAnswer, Reloaded};
 use crate::notify::{self, Sinks};
 use crate::state::StateError;
 use crate::worker::Parts;
+use crate::worker::reconcile::reconcile;
 
 /// Applies the edited config.
 pub(super) struct Reloader {
@@ -90,7 +91,7 @@ impl Reloader {
         built.prepare().await;
         let mended = may_mend(&before, &built);
         self.parts.store(built);
-        if let Err(failure) = reconcile::reconcile(&config, &self.app.state, now).await {
+        if let Err(failure) = reconcile(&config, &self.app.state, now).await {
             self.app.registry.reload(&before.config);
             self.parts.store(before);
             return Err(self.not_applied(&failure));

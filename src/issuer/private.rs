@@ -103,7 +103,7 @@ impl Issuer for Private {
         }
         let chain = self.issue(order, wanted).await?;
         crash::point(Point::Downloaded);
-        self.state.order_issued(&order.id, &chain.fullchain_pem()).await?;
+        self.state.order_issued(&order.id, &chain.fullchain_pem(), self.clock.now()).await?;
         crash::point(Point::ChainWritten);
         Ok(Progress::Issued)
     }

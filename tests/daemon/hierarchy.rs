@@ -223,8 +223,8 @@ fn the_root_goes_offline_and_signs_the_next_generation_there() {
     let (home, mut daemon) = start("");
     let password = home.secret("password", "gehe1mes-Wort\n");
     let file = home.file("safe/root.p12");
-    let said = refused(&daemon, &["ca", "root", "forget", "own", "--yes"]);
-    assert!(said.contains("renewd ca root export"), "{said}");
+    let refusal = refused(&daemon, &["ca", "root", "forget", "own", "--yes"]);
+    assert!(refusal.contains("renewd ca root export"), "{refusal}");
     done(&daemon, &["ca", "root", "export", "own", "--to", path(&file), "--password-file", path(&password)]);
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+#[path = "../peers/fakes/acme_ca.rs"]
+mod acme_ca;
 #[path = "../peers/fakes/acme_dns.rs"]
 mod acme_dns;
 #[path = "../peers/fakes/cloudflare.rs"]
@@ -26,8 +28,10 @@ mod crl;
 mod deploy;
 mod doctor;
 mod failover;
+mod fair_share;
 mod hierarchy;
 mod issuance;
+mod kills;
 mod limits;
 mod notify;
 mod ocsp;
@@ -42,3 +46,4 @@ mod rotation;
 mod secrecy;
 mod store;
 mod token;
+mod told;

@@ -34,7 +34,7 @@ fn verified(daemon: &Daemon, kind: &str) -> Vec<String> {
 
 /// A generation's CRL comes, and `openssl` finds that its issuing certificate signed it.
 fn crl_is_signed(home: &Home, daemon: &mut Daemon, kind: &str, generation: u32) {
-    let crl = home.state().join(format!("crl/{kind}/{generation}/0.crl"));
+    let crl = home.state().join(format!("crl/{kind}/{generation}/all.crl"));
     daemon.until(LIMIT, "the CRL is there", |_| crl.is_file());
     let issuing = openssl::certificates(&daemon.get(&format!("/ca/{kind}.pem")).text())[0].clone();
     let issuing = home.write("issuing.pem", &issuing);

@@ -51,6 +51,14 @@ pub(in super::super) fn of_order(order: &OrderRow, error: &str, retry_at: Timest
     Alert::new(name, NewEvent { names: order.names.clone(), ..event })
 }
 
+/// An order's issuer cannot issue now, and `next` is asked at once: the issuer's trouble, whosever order it was.
+pub(in super::super) fn of_failover(order: &OrderRow, next: &str, error: &str) -> Alert {
+    let issuer = order.issuer.as_str();
+    let text = format!("`{issuer}` cannot issue now. `{next}` is asked in its place, and `{issuer}` again later.");
+    let event = NewEvent::new(EventKind::IssuerTrouble, format!("`{issuer}` cannot issue now"), text);
+    Alert::new(issuer, event.by(issuer).saying(error))
+}
+
 /// Whether an alert was met once more, or only looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meeting {
