@@ -97,7 +97,6 @@ async fn lists(table: &mut Table, authority: &Authority) {
 async fn shard(table: &mut Table, authority: &Authority) {
     let crls = authority.crls(Some("http://pki.example.com"));
     let name = CrlName { shard: Some(0), ..authority.name() };
-    authority.write("UPDATE ca_certificate SET shard = (rowid - 1) / 10000").await;
     let turns = crls.turn(authority.clock.now()).await;
     turns.expect("lists are made");
     let mut took = Vec::new();
@@ -185,8 +184,8 @@ impl Authority {
             format!(
                 "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {count}) \
                  INSERT INTO ca_certificate (ca, serial, generation, order_id, names, not_before, not_after, \
-                 created_at, revoked_at, revocation_reason) \
-                 SELECT 'own', {serial}, 1, 'order ' || i || {serial}, '[]', {now}, {end}, {now}, {revoked} FROM n"
+                 created_at, shard, revoked_at, revocation_reason) \
+                 SELECT 'own', {serial}, 1, 'order ' || i || {serial}, '[]', {now}, {end}, {now}, i / {SHARD}, {revoked} FROM n"
             )
         };
         // 16 octets in no order, the top bit clear, and none of those that are good.

@@ -275,11 +275,12 @@ impl State {
     /// # Errors
     /// Where the database fails.
     pub async fn released_entries(&self, of: &EntriesOf<'_>, after: &str) -> Result<EntryPage> {
+        // Few are released: `|| ''` keeps SQLite from walking through all of a CA's serials in their order for them.
         let row = sqlx::query(
             "SELECT string_agg(serial, ',') AS serials, string_agg(CAST(standing AS TEXT), ',') AS standings FROM \
              (SELECT serial, (released_at * 16 + 8) * 2 + 1 AS standing FROM ca_certificate \
-              WHERE ca = $1 AND generation = $2 AND shard = $3 AND serial > $4 AND released_at >= $5 \
-              AND revoked_at IS NULL AND not_after >= $6 ORDER BY serial LIMIT $7) AS page",
+              WHERE ca = $1 AND generation = $2 AND shard = $3 AND serial || '' > $4 AND released_at >= $5 \
+              AND revoked_at IS NULL AND not_after >= $6 ORDER BY serial || '' LIMIT $7) AS page",
         )
         .bind(of.ca)
         .bind(i64::from(of.generation))
