@@ -208,10 +208,11 @@ Examples:
         command: Box<ClientCommand>,
     },
 
-    /// Show, export or rotate a private CA
+    /// Show, export or rotate a private CA, or have it sign a request
     #[command(after_help = "\
 Examples:
   renewd ca show internal
+  renewd ca sign internal --csr server.csr --profile server
   renewd ca rotate internal")]
     Ca {
         /// What to do

@@ -20,6 +20,7 @@ mod own_ca;
 
 mod client;
 mod crash;
+mod csr;
 mod deploy;
 mod doctor;
 mod failover;
