@@ -19,7 +19,12 @@ use crate::ca::key::Algorithm;
 pub(super) fn verify(der: &[u8], signed: &CertReq, spki_der: &[u8]) -> Result<(), CsrError> {
     let algorithm = signed.algorithm.oid.to_string();
     let key = Algorithm::of(spki_der).ok_or(CsrError::Der)?;
-    let verification = verification(key, &algorithm).ok_or(CsrError::Algorithm { algorithm })?;
+    let is_plain = match &signed.algorithm.parameters {
+        Some(parameters) => key == Algorithm::RsaSha256 && parameters.is_null(),
+        None => key != Algorithm::RsaSha256,
+    };
+    let verification = verification(key, &algorithm).filter(|_| is_plain);
+    let verification = verification.ok_or(CsrError::Algorithm { algorithm })?;
     let (message, bits) = to_be_signed(der).zip(public_key_bits(spki_der)).ok_or(CsrError::Der)?;
     let signature = signed.signature.as_bytes().ok_or(CsrError::Signature)?;
     UnparsedPublicKey::new(verification, bits).verify(message, signature).map_err(|_| CsrError::Signature)
