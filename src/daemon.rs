@@ -5,6 +5,7 @@ mod examination;
 mod files;
 mod lookout;
 mod parts;
+mod publication;
 mod reconcile;
 mod reload;
 mod secrets;
@@ -25,6 +26,7 @@ use tracing::{error, info};
 
 use crate::ca::Registry;
 use crate::ca::client::Clients;
+use crate::ca::crl::Crls;
 use crate::ca::ocsp::Responders;
 use crate::ca::revoke::Revocations;
 use crate::clock::Clock;
@@ -35,6 +37,7 @@ use crate::scheduler::Scheduler;
 use crate::state::State;
 use crate::worker::Worker;
 use files::Files;
+use parts::Cas;
 use reload::Reloader;
 use supervisor::Supervisor;
 use timekeeper::Timekeeper;
@@ -91,19 +94,25 @@ impl Daemon {
         reconcile::reconcile(&config, &state, clock.now()).await?;
         let registry = Registry::open(state.clone(), clock.clone(), &config);
         let revocations = Revocations::open(&state, &config.state.directory).await?;
-        let parts = Arc::new(ArcSwap::new(parts::build(&config, &registry, &clock, None)));
+        revocations.observe(Arc::new(registry.clone()));
+        let cas = Cas { registry: registry.clone(), revocations: Some(revocations.clone()) };
+        let parts = Arc::new(ArcSwap::new(parts::build(&config, &cas, &clock, None)));
         parts.load().prepare().await;
         let worker = Worker::new(state.clone(), clock.clone(), Arc::clone(&parts), trusted);
         state.reconcile_sinks(&notify::settings(&config.notify), false).await?;
         let (reload, requests) = mpsc::channel(16);
         let (doctor, examinations) = mpsc::channel(4);
+        let shared = Arc::new(ArcSwap::new(Arc::clone(&config)));
+        let directory = config.state.directory.clone();
         let app = App {
-            config: Arc::new(ArcSwap::new(Arc::clone(&config))),
+            crls: Crls::new(&state, directory, Arc::new(registry.clone()), Arc::clone(&shared)),
+            config: shared,
             state: state.clone(),
             clock: clock.clone(),
             status: Arc::clone(&status),
             responders: Responders::new(registry.clone(), clock.clone()),
-            clients: Clients::new(registry.clone(), revocations),
+            clients: Clients::new(registry.clone(), revocations.clone()),
+            revocations,
             registry,
             sinks: Arc::new(ArcSwap::from_pointee(Sinks::of(&config.notify))),
             reload,
@@ -192,6 +201,7 @@ async fn tasks(
         Ok(())
     });
     tasks.spawn(examination::run(worker.clone(), app.clone(), examinations, stopped.clone()));
+    tasks.spawn(publication::run(app.clone(), stopped.clone()));
     tasks.spawn(chores::run(worker, app.clone(), timekeeper, stopped.clone()));
     Ok(tasks)
 }

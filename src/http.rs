@@ -37,7 +37,9 @@ pub use status::Status;
 
 use crate::ca::Registry;
 use crate::ca::client::Clients;
+use crate::ca::crl::Crls;
 use crate::ca::ocsp::Responders;
+use crate::ca::revoke::Revocations;
 use crate::clock::Clock;
 use crate::config::{Config, Note, Report};
 use crate::notify::Sinks;
@@ -57,6 +59,10 @@ pub struct App {
     pub registry: Registry,
     /// What answers OCSP for them.
     pub responders: Responders,
+    /// What revokes and releases certificates of our CAs.
+    pub revocations: Revocations,
+    /// The lists of what is revoked.
+    pub crls: Crls,
     /// Client certificates.
     pub clients: Clients,
     /// How the daemon itself stands.

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 
+use super::index::SerialKey;
+use super::revoke::{Observer, Standing};
 use super::{Authority, CaError, Terms};
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::pki::serial::Serial;
 use crate::state::State;
 
 /// The CAs of a daemon, each opened when it is first asked for. Cloning shares them.
@@ -118,5 +121,19 @@ impl Registry {
             *known = Some(self.0.state.ca_names().await?.into_iter().collect());
         }
         Ok(known.as_ref().is_some_and(|known| known.contains(name)))
+    }
+}
+
+/// A CA's index learns at once how its certificates stand. That of a CA which nobody asked for yet is read from the
+/// database, which knows already.
+impl Observer for Registry {
+    fn changed(&self, ca: &str, generation: u32, serial: &Serial, standing: Standing) {
+        let (Some(authority), Some(key)) = (self.opened(ca), SerialKey::from_be_bytes(&serial.to_be_bytes())) else {
+            return;
+        };
+        match standing {
+            Standing::Revoked { at, reason, .. } => authority.index().revoked(key, generation, at, reason.code()),
+            Standing::Good { .. } => authority.index().released(key),
+        }
     }
 }

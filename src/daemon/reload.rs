@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use tracing::{error, info, warn};
 
 use super::files::Files;
+use super::parts::Cas;
 use super::{lookout, parts, reconcile};
 use crate::config::{self, Config, ConfigError, Loaded, Report};
 use crate::http::status::ConfigStatus;
@@ -49,6 +50,10 @@ impl Reloader {
         outcome
     }
 
+    fn cas(&self) -> Cas {
+        Cas { registry: self.app.registry.clone(), revocations: Some(self.app.revocations.clone()) }
+    }
+
     /// A refusal is told, and so is its end.
     async fn tell(&self, refused: Option<&Report>) {
         let (state, now) = (&self.app.state, self.app.clock.now());
@@ -74,7 +79,7 @@ impl Reloader {
         let config = Arc::new(loaded.config);
         let reloaded = Reloaded { certificates: config.certificates.len(), changed: false, notes: loaded.notes };
         let now = self.app.clock.now();
-        let built = parts::build(&config, &self.app.registry, &self.app.clock, Some(&before));
+        let built = parts::build(&config, &self.cas(), &self.app.clock, Some(&before));
         if config == before.config && built.secrets == before.secrets {
             return Ok(reloaded);
         }
@@ -97,6 +102,7 @@ impl Reloader {
             warn!("the edited [notify] is not in force: {}", providers::error::chain(&failure));
         }
         self.app.config.store(Arc::clone(&config));
+        self.app.crls.look();
         if mended && let Err(failure) = self.app.state.retry_troubled(now).await {
             warn!("what has a problem is not tried at once: {}", providers::error::chain(&failure));
         }

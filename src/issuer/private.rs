@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::ca::revoke::{Reason, Revocations};
 use crate::ca::{Authority, CaError, LeafRequest, Registry};
 use crate::clock::Clock;
 use crate::config;
@@ -13,6 +14,7 @@ use crate::identifier::{Identifier, NameError};
 use crate::issuer::{Issuer, IssuerError, Progress, RevocationReason};
 use crate::pki::chain::Chain;
 use crate::pki::key::PrivateKey;
+use crate::pki::serial::Serial;
 use crate::state::{OrderRow, State, StateError, VersionRow};
 
 /// Leaves signed at the same time: there is nobody to be polite to.
@@ -24,13 +26,14 @@ pub struct Private {
     state: State,
     clock: Clock,
     registry: Registry,
+    revocations: Option<Revocations>,
 }
 
 impl Private {
-    /// An issuer over `[ca.NAME]`, one of the CAs of `registry`.
+    /// An issuer over `[ca.NAME]`, one of the CAs of `registry`. Without `revocations` it revokes nothing.
     #[must_use]
-    pub fn new(name: String, clock: Clock, registry: Registry) -> Self {
-        Self { name, state: registry.state().clone(), clock, registry }
+    pub fn new(name: String, clock: Clock, registry: Registry, revocations: Option<Revocations>) -> Self {
+        Self { name, state: registry.state().clone(), clock, registry, revocations }
     }
 
     /// The CA, made on first use and kept.
@@ -56,6 +59,10 @@ impl Private {
         let unfit = |error| IssuerError::BadChain { detail: providers::error::chain(&error) };
         chain.check(&spki, &names, now).map_err(unfit)?;
         Ok(chain)
+    }
+
+    fn not_revoked(&self, error: &(dyn std::error::Error + 'static)) -> IssuerError {
+        IssuerError::Operator { what: format!("CA `{}`: {}", self.name, providers::error::chain(error)) }
     }
 
     fn error(&self, error: CaError) -> IssuerError {
@@ -101,9 +108,16 @@ impl Issuer for Private {
         Ok(Progress::Issued)
     }
 
-    async fn revoke(&self, _: &VersionRow, _: RevocationReason) -> Result<(), IssuerError> {
-        let what = "cannot revoke yet: nobody would learn of it, since this CA publishes no CRL and answers no OCSP";
-        Err(IssuerError::Unsupported { issuer: self.name.clone(), what })
+    async fn revoke(&self, version: &VersionRow, reason: RevocationReason) -> Result<(), IssuerError> {
+        let Some(revocations) = &self.revocations else {
+            let what = "revokes nothing where no daemon runs";
+            return Err(IssuerError::Unsupported { issuer: self.name.clone(), what });
+        };
+        let serial = Serial::parse_hex(&version.serial);
+        let serial = serial.map_err(|error| self.not_revoked(&error))?;
+        let reason = Reason::from_code(reason.code()).unwrap_or(Reason::Unspecified);
+        let revoked = revocations.revoke(&self.name, &serial, reason, self.clock.now()).await;
+        revoked.map(drop).map_err(|error| self.not_revoked(&error))
     }
 
     async fn rotate_key(&self) -> Result<(), IssuerError> {
@@ -163,7 +177,7 @@ mod tests {
             notify: BTreeMap::new(),
         };
         let registry = Registry::open(state.clone(), Clock::system(), &config);
-        Private::new("internal".to_owned(), Clock::system(), registry)
+        Private::new("internal".to_owned(), Clock::system(), registry, None)
     }
 
     fn settings(directory: &Path) -> StateSettings {

@@ -87,11 +87,26 @@ impl TestApp {
         let (reload, requests) = mpsc::channel(1);
         let registry = Registry::open(state.clone(), clock.clone(), &config);
         let revocations = Revocations::open(&state, &config.state.directory).await.unwrap();
-        let clients = Clients::new(registry.clone(), revocations);
+        let clients = Clients::new(registry.clone(), revocations.clone());
         let config = Arc::new(ArcSwap::from_pointee(config));
         let responders = renewd::ca::ocsp::Responders::new(registry.clone(), clock.clone());
+        let directory = config.load().state.directory.clone();
+        let crls = renewd::ca::crl::Crls::new(&state, directory, Arc::new(registry.clone()), Arc::clone(&config));
         let (sinks, doctor) = (Arc::default(), mpsc::channel(1).0);
-        let app = App { config, state, clock, registry, responders, clients, status, sinks, reload, doctor };
+        let app = App {
+            config,
+            state,
+            clock,
+            registry,
+            revocations,
+            crls,
+            responders,
+            clients,
+            status,
+            sinks,
+            reload,
+            doctor,
+        };
         let this = Self { app, requests: Some(requests), _folder: folder };
         this.authority().await;
         this
