@@ -84,7 +84,13 @@ impl Authority {
         let mut outcomes = Vec::with_capacity(requests.len());
         for part in requests.chunks(MOST_AT_ONCE) {
             let asked = part.iter().map(|request| Asked { request: request.clone(), now }).collect();
-            for (request, answer) in part.iter().zip(self.carry_out(asked).await?) {
+            let answers = match self.carry_out(asked).await {
+                Ok(answers) => answers,
+                Err(CaError::State(error)) => return Err(error.into()),
+                // Each learns by itself what is wrong.
+                Err(_) => part.iter().map(|_| None).collect(),
+            };
+            for (request, answer) in part.iter().zip(answers) {
                 outcomes.push(match answer {
                     Some(outcome) => outcome,
                     None => self.issue_alone(request, now).await,

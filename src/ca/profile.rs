@@ -120,7 +120,9 @@ pub(super) struct LeafDraft {
 /// What a leaf will be, but for the CRL that would name it.
 #[derive(Debug)]
 pub(super) struct Plan {
-    subject: LeafSubject,
+    /// A Name in DER.
+    subject: Vec<u8>,
+    common_name: String,
     extensions: Vec<Extension>,
     not_before: Timestamp,
     not_after: Timestamp,
@@ -146,7 +148,9 @@ pub(super) fn plan(request: &LeafRequest, terms: &Terms<'_>) -> Result<Plan, CaE
     let lifetime = lifetime(request, profile, terms.config)?;
     let (not_before, not_after) = within((terms.issuing.not_before, terms.issuing.not_after), lifetime, terms.now)?;
     let extensions = leaf_extensions(request, profile, key, terms.issuing, subject.is_empty())?;
-    Ok(Plan { subject, extensions, not_before, not_after })
+    let subject_der = subject.to_der()?;
+    let common_name = subject.common_name.unwrap_or_default();
+    Ok(Plan { subject: subject_der, common_name, extensions, not_before, not_after })
 }
 
 impl Plan {
@@ -160,13 +164,13 @@ impl Plan {
         let draft = draft(Parts {
             signer: terms.issuing.signer(),
             issuer: &terms.issuing.subject,
-            subject: &self.subject.to_der()?,
+            subject: &self.subject,
             spki_der: &request.spki_der,
             extensions: &self.extensions,
             not_before: self.not_before,
             not_after: self.not_after,
         })?;
-        Ok(LeafDraft { draft, common_name: self.subject.common_name.unwrap_or_default() })
+        Ok(LeafDraft { draft, common_name: self.common_name })
     }
 }
 
@@ -352,4 +356,33 @@ fn draft(parts: Parts<'_>) -> Result<Draft, CaError> {
     let certificate =
         Certificate { serial: &serial, algorithm, issuer, not_before, not_after, subject, spki_der, extensions };
     Ok(Draft { to_be_signed: certificate.to_be_signed(), serial, not_before, not_after })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ca::profile::built_in;
+
+    #[test]
+    fn only_rsa_keys_encipher() {
+        use crate::config::ca::profile::KeyUsage;
+        let server = &built_in()["server"];
+        assert_eq!(key_usage(server, Algorithm::RsaSha256), [DIGITAL_SIGNATURE, KEY_ENCIPHERMENT]);
+        assert_eq!(key_usage(server, Algorithm::EcdsaSha256), [DIGITAL_SIGNATURE]);
+        let key_usage_of = Some(vec![KeyUsage::KeyEncipherment, KeyUsage::KeyAgreement]);
+        let other = LeafProfile { key_usage: key_usage_of, ..server.clone() };
+        assert_eq!(key_usage(&other, Algorithm::RsaSha256), [KEY_ENCIPHERMENT, 4]);
+        assert_eq!(key_usage(&other, Algorithm::Ed25519), [4]);
+    }
+
+    #[test]
+    fn what_is_not_for_people_is_called_by_its_name() {
+        let name = |text: &str| AlternativeName::parse(text).unwrap();
+        let (server, client) = (&built_in()["server"], &built_in()["client"]);
+        assert_eq!(naming(server, "A.example"), Naming::Name(name("a.example")));
+        assert_eq!(naming(server, "192.0.2.1"), Naming::Name(name("192.0.2.1")));
+        assert_eq!(naming(server, "Ann Smith"), Naming::Refused);
+        assert_eq!(naming(server, "ann@example.com"), Naming::Refused);
+        assert_eq!(naming(client, "a.example"), Naming::Free);
+    }
 }
