@@ -6,12 +6,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::RecvError;
 
 use super::certificate;
 use super::generation::Generation;
 use super::index::SerialKey;
+use super::key::Algorithm;
 use super::profile::{self, LeafDraft, Plan};
-use super::spread::spread;
+use super::spread::{FEW, spread};
 use super::{Authority, CaError, LeafRequest, Terms};
 use crate::clock::Timestamp;
 use crate::crash::{self, Point};
@@ -61,14 +63,24 @@ impl Authority {
             let (answer, answered) = oneshot::channel();
             let asked = Asked { request: request.clone(), now };
             self.queue.waiting().push(Waiting { asked, answer });
-            self.take_turn().await;
-            match answered.await {
+            match self.answered(answered).await {
                 Ok(Some(outcome)) => return outcome,
                 Ok(None) => return self.issue_alone(request, now).await,
                 // Whoever had it in hand was dropped half-way: asking again leads to the same leaf.
                 Err(_) => {}
             }
         }
+    }
+
+    /// Waits for the answer, or for a turn, whichever comes first: who has been answered is to leave the turn to those
+    /// who have not, else each would find no more than one or two in the queue.
+    async fn answered(&self, mut answered: oneshot::Receiver<Answer>) -> Result<Answer, RecvError> {
+        tokio::select! {
+            biased;
+            answer = &mut answered => return answer,
+            turn = self.queue.turn.lock() => self.take_turn(turn).await,
+        }
+        answered.await
     }
 
     /// Issues leaves, each as by itself: the answers stand in the order of the requests. What one asks for and cannot
@@ -106,8 +118,7 @@ impl Authority {
     }
 
     /// Issues everything that waits, unless whoever had the turn before has done it.
-    async fn take_turn(&self) {
-        let _turn = self.queue.turn.lock().await;
+    async fn take_turn(&self, turn: tokio::sync::MutexGuard<'_, ()>) {
         let (asked, answers): (Vec<_>, Vec<_>) =
             std::mem::take(&mut *self.queue.waiting()).into_iter().map(|one| (one.asked, one.answer)).unzip();
         if asked.is_empty() {
@@ -120,6 +131,7 @@ impl Authority {
             // Who does not wait any more needs no answer.
             let _ = answer.send(outcome);
         }
+        drop(turn);
     }
 
     /// `None` for one whose order was refused to another of the same order.
@@ -174,7 +186,7 @@ impl Authority {
     /// What may be signed, each in the CRL that would name it; what may not is refused.
     async fn draft(&self, batch: &mut Batch, desk: Desk, asked: Vec<Asked>) -> Result<Vec<Drafted>, CaError> {
         let at = desk.clone();
-        let planned = spread(asked, move |asked| {
+        let planned = spread(FEW, asked, move |asked| {
             let plan = at.plan(&asked);
             (asked, plan)
         })
@@ -189,7 +201,7 @@ impl Authority {
         // Places in CRLs are for those only that will be.
         let shards = desk.issuing.take_shards(&self.state, &self.name, good.len()).await?;
         let good = good.into_iter().zip(shards).collect();
-        let drafted = spread(good, move |((asked, plan), shard)| desk.draft(asked, plan, shard)).await?;
+        let drafted = spread(FEW, good, move |((asked, plan), shard)| desk.draft(asked, plan, shard)).await?;
         drafted.into_iter().collect()
     }
 
@@ -215,7 +227,9 @@ impl Authority {
             return Ok(());
         }
         let mut signed = HashMap::with_capacity(open.len());
-        for (order, certificate) in spread(open, Open::sign).await? {
+        // RSA takes a hundred times as long.
+        let is_slow = open.iter().any(|one| one.issuing.signer().algorithm() == Algorithm::RsaSha256);
+        for (order, certificate) in spread(if is_slow { 1 } else { FEW }, open, Open::sign).await? {
             match certificate {
                 Ok(certificate) => drop(signed.insert(order, certificate)),
                 Err(failed) => drop(batch.refused.insert(order, failed)),
@@ -249,7 +263,7 @@ impl Authority {
             });
         }
         let read = |ders: Vec<Vec<u8>>| Chain::from_ders(ders).map_err(CaError::from);
-        spread(found, move |found| found.map(|ders| ders.and_then(read))).await
+        spread(FEW, found, move |found| found.map(|ders| ders.and_then(read))).await
     }
 
     fn ders(&self, row: &CaCertificateRow) -> Result<Vec<Vec<u8>>, CaError> {

@@ -5,16 +5,15 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use sqlx::AssertSqlSafe;
+use sqlx::{Any, AssertSqlSafe, Executor};
 
 use super::ca::{CaCertificateRow, NewCaCertificate};
 use super::row::{optional_time, text, time, to_list};
-use super::{Result, State, Write};
+use super::{Result, State};
 use crate::clock::Timestamp;
 
-/// As many rows as one statement takes, and how the rest is parted: the fewer kinds of statements there are, the more
-/// of them are prepared already.
-const PIECES: [usize; 4] = [64, 16, 4, 1];
+/// As many rows as one statement takes.
+const PIECE: usize = 64;
 
 /// Columns of a leaf that is written down.
 const COLUMNS: usize = 12;
@@ -39,13 +38,12 @@ impl State {
     /// Where the database fails.
     pub async fn ca_certificates_of(&self, ca: &str, orders: &[&str]) -> Result<Vec<CaCertificateRow>> {
         let mut found = Vec::with_capacity(orders.len());
-        for piece in pieces(orders) {
-            let statement = format!(
-                "SELECT * FROM ca_certificate WHERE ca = $1 AND order_id IN ({})",
-                numbered(2, piece.len(), |number| format!("${number}"))
-            );
+        for piece in orders.chunks(PIECE) {
+            let piece = padded(piece);
+            let numbers = numbered(2, piece.len(), |number| format!("${number}"));
+            let statement = format!("SELECT * FROM ca_certificate WHERE ca = $1 AND order_id IN ({numbers})");
             let query = sqlx::query(AssertSqlSafe(statement)).bind(ca);
-            let query = piece.iter().fold(query, |query, order| query.bind(*order));
+            let query = piece.into_iter().fold(query, |query, order| query.bind(*order));
             for row in &query.fetch_all(self.reader()).await? {
                 found.push(CaCertificateRow::read(row)?);
             }
@@ -59,10 +57,15 @@ impl State {
     /// # Errors
     /// Where the database fails, or the CA has used a serial before; nothing is written then.
     pub async fn add_ca_certificates(&self, new: &[(NewCaCertificate<'_>, Timestamp)]) -> Result<HashSet<String>> {
-        let mut write = self.begin().await?;
         let mut written = HashSet::with_capacity(new.len());
-        for piece in pieces(new) {
-            insert(&mut write, piece, &mut written).await?;
+        if new.len() <= PIECE {
+            // A statement is a transaction by itself.
+            insert(self.writer(), new, &mut written).await?;
+            return Ok(written);
+        }
+        let mut write = self.begin().await?;
+        for piece in new.chunks(PIECE) {
+            insert(&mut *write, piece, &mut written).await?;
         }
         write.commit().await?;
         Ok(written)
@@ -74,10 +77,14 @@ impl State {
     /// # Errors
     /// Where the database fails; nothing is kept then.
     pub async fn ca_certificates_signed(&self, ca: &str, signed: &[(&str, &[u8])]) -> Result<HashSet<String>> {
-        let mut write = self.begin().await?;
         let mut kept = HashSet::with_capacity(signed.len());
-        for piece in pieces(signed) {
-            keep(&mut write, ca, piece, &mut kept).await?;
+        if signed.len() <= PIECE {
+            keep(self.writer(), ca, signed, &mut kept).await?;
+            return Ok(kept);
+        }
+        let mut write = self.begin().await?;
+        for piece in signed.chunks(PIECE) {
+            keep(&mut *write, ca, piece, &mut kept).await?;
         }
         write.commit().await?;
         Ok(kept)
@@ -108,10 +115,14 @@ impl State {
 }
 
 async fn insert(
-    write: &mut Write,
+    database: impl Executor<'_, Database = Any>,
     piece: &[(NewCaCertificate<'_>, Timestamp)],
     written: &mut HashSet<String>,
 ) -> Result<()> {
+    let piece = padded(piece);
+    if piece.is_empty() {
+        return Ok(());
+    }
     let row = |first: usize| format!("({})", numbered(first, COLUMNS, |number| format!("${number}")));
     let rows: Vec<String> = (0..piece.len()).map(|place| row(1 + place * COLUMNS)).collect();
     let statement = format!(
@@ -135,13 +146,22 @@ async fn insert(
             .bind(BASE64.encode(new.to_be_signed))
             .bind(now.millis());
     }
-    for row in &query.fetch_all(&mut **write).await? {
+    for row in &query.fetch_all(database).await? {
         written.insert(text(row, "serial")?);
     }
     Ok(())
 }
 
-async fn keep(write: &mut Write, ca: &str, piece: &[(&str, &[u8])], kept: &mut HashSet<String>) -> Result<()> {
+async fn keep(
+    database: impl Executor<'_, Database = Any>,
+    ca: &str,
+    piece: &[(&str, &[u8])],
+    kept: &mut HashSet<String>,
+) -> Result<()> {
+    let piece = padded(piece);
+    if piece.is_empty() {
+        return Ok(());
+    }
     let row = |first: usize| format!("(${first}, ${})", first + 1);
     let rows: Vec<String> = (0..piece.len()).map(|place| row(2 + place * 2)).collect();
     // Both databases call the columns of VALUES so.
@@ -151,21 +171,18 @@ async fn keep(write: &mut Write, ca: &str, piece: &[(&str, &[u8])], kept: &mut H
         rows.join(", ")
     );
     let query = sqlx::query(AssertSqlSafe(statement)).bind(ca);
-    let query = piece.iter().fold(query, |query, (serial, der)| query.bind(*serial).bind(BASE64.encode(der)));
-    for row in &query.fetch_all(&mut **write).await? {
+    let query = piece.into_iter().fold(query, |query, (serial, der)| query.bind(*serial).bind(BASE64.encode(der)));
+    for row in &query.fetch_all(database).await? {
         kept.insert(text(row, "serial")?);
     }
     Ok(())
 }
 
-/// Parts of a slice, as long as `PIECES` says.
-fn pieces<T>(mut all: &[T]) -> impl Iterator<Item = &[T]> {
-    std::iter::from_fn(move || {
-        let length = PIECES.into_iter().find(|length| *length <= all.len())?;
-        let (piece, rest) = all.split_at(length);
-        all = rest;
-        Some(piece)
-    })
+/// The piece, with its last row again and again up to a power of two: the fewer kinds of statements there are, the more of
+/// them are prepared already, and saying a row twice is as saying it once.
+fn padded<T>(piece: &[T]) -> Vec<&T> {
+    let length = if piece.is_empty() { 0 } else { piece.len().next_power_of_two() };
+    piece.iter().chain(std::iter::repeat_n(piece.last(), length).flatten()).take(length).collect()
 }
 
 /// What `count` numbers from `first` on become, with commas between them.
@@ -183,11 +200,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_is_in_one_piece_each() {
-        let all: Vec<u32> = (0..150).collect();
-        let parts: Vec<usize> = pieces(&all).map(<[u32]>::len).collect();
-        assert_eq!(parts, [64, 64, 16, 4, 1, 1]);
-        assert_eq!(pieces(&all).collect::<Vec<_>>().concat(), all);
-        assert_eq!(pieces(&all[..0]).count(), 0);
+    fn pieces_are_filled_up_with_their_last_row() {
+        for (length, filled) in [(0, 0), (1, 1), (2, 2), (3, 4), (33, 64), (64, 64)] {
+            let piece: Vec<usize> = (0..length).collect();
+            let padded = padded(&piece);
+            assert_eq!(
+                (padded.len(), padded.iter().filter(|row| ***row + 1 < length).count()),
+                (filled, length.max(1) - 1)
+            );
+        }
     }
 }
