@@ -38,11 +38,12 @@ CREATE INDEX client_of_tenant ON client (tenant, id);
 CREATE INDEX client_of_ca ON client (ca, id);
 CREATE INDEX client_label ON client (label, id);
 CREATE INDEX client_standing ON client (standing, id);
-CREATE INDEX client_ends ON client (standing, not_after, id);
+CREATE INDEX client_ends ON client (standing, not_after, id, renew_at);
 CREATE INDEX client_serial ON client (ca, serial);
 CREATE INDEX client_named ON client (common_name, id);
 CREATE INDEX client_identifier ON client (identifier);
 CREATE INDEX client_renewal ON client (renew_next) WHERE renew_next IS NOT NULL;
+CREATE INDEX client_troubled ON client (not_after, id) WHERE renew_failures > 0;
 
 -- One certificate of an identity; the certificate itself stands in ca_certificate, under this id as its order.
 CREATE TABLE client_certificate (

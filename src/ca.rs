@@ -11,22 +11,29 @@ pub mod csr;
 mod error;
 mod extension;
 mod generation;
+mod import;
 pub mod index;
 mod issue;
 pub mod key;
 mod make;
 pub mod name;
 pub mod ocsp;
+mod offline;
+pub mod outside;
+mod pending;
 pub mod pointers;
 mod profile;
 mod registry;
+mod request;
 pub mod revoke;
 mod rotate;
 pub mod sign;
 mod spread;
 mod strength;
+pub mod token;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -34,8 +41,12 @@ use tokio::sync::Mutex;
 
 pub use error::CaError;
 pub use generation::{Generation, IssuerHashes};
+pub use import::BroughtIn;
 pub use key::{Signer, SigningStream};
 pub use name::{AlternativeName, LeafSubject};
+pub use offline::{RootKey, RootStanding};
+pub use outside::OutsideError;
+pub use pending::{Pending, pending};
 pub use pointers::LeafPointers;
 pub use registry::Registry;
 pub use sign::Signed;
@@ -61,6 +72,8 @@ pub struct Authority {
     queue: Queue,
     /// Held while a generation is made.
     rotating: Mutex<()>,
+    /// It was said that the next generation has to be signed elsewhere.
+    warned: AtomicBool,
 }
 
 /// What the config says of a CA.
@@ -118,15 +131,16 @@ impl Authority {
     }
 
     pub(crate) async fn open_with(state: &State, name: &str, terms: Terms, now: Timestamp) -> Result<Self, CaError> {
-        let reader = Reader { state, name };
+        let token = terms.config.as_ref().and_then(|config| config.token.as_ref());
+        let reader = Reader { state, name, token };
         // In this order: somebody else may make both at the same time, the root first.
         let begun = state.newest_ca(name).await?.is_some();
         let root = reader.root().await?;
         let mut generations = if begun { reader.generations(root.as_ref()).await? } else { Vec::new() };
         if let (true, Some(config)) = (generations.is_empty(), &terms.config) {
-            let maker = Maker { reader, config, now };
+            let maker = Maker { reader, config, public_url: terms.public_url.as_deref(), now };
             let root = maker.root().await?;
-            maker.issuing(FIRST, &root).await?;
+            maker.issuing(FIRST, &root, None).await?;
             generations = reader.generations(Some(&root)).await?;
         }
         let generations = generations.into_iter().map(Arc::new).collect();
@@ -138,6 +152,7 @@ impl Authority {
             index: Index::default(),
             queue: Queue::default(),
             rotating: Mutex::default(),
+            warned: AtomicBool::new(false),
         })
     }
 
@@ -149,8 +164,15 @@ impl Authority {
         CaError::Damaged { ca: self.name.clone(), what }
     }
 
-    fn reader(&self) -> Reader<'_> {
-        Reader { state: &self.state, name: &self.name }
+    fn reader<'a>(&'a self, terms: &'a Terms) -> Reader<'a> {
+        let token = terms.config.as_ref().and_then(|config| config.token.as_ref());
+        Reader { state: &self.state, name: &self.name, token }
+    }
+
+    /// A key of it is in a token that failed when it was used last.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.generations.load().iter().any(|generation| generation.signer().is_failing())
     }
 
     /// The CA's name in the config.

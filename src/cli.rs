@@ -8,6 +8,7 @@ mod client;
 mod clients;
 mod doctor;
 mod failure;
+mod hierarchy;
 mod looking;
 mod notify;
 mod output;
@@ -71,7 +72,7 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Outcome {
         _ => logging::start(&Level::warn(), logging::Format::Text),
     }
     match command {
-        Command::Check => return check::check(output, &path),
+        Command::Check => return check::check(output, &path).await,
         Command::Reload => return acting::reload(output, &path).await,
         _ => {}
     }

@@ -1,6 +1,7 @@
 //! The composition root: config into parts, parts into tasks, and all of it to an end on SIGTERM. Owns every spawn.
 
 mod chores;
+mod crl_watch;
 mod examination;
 mod files;
 mod lookout;

@@ -5,9 +5,11 @@
 mod authority;
 mod clients;
 mod conditional;
+mod crl;
 mod download;
 mod front;
 mod health;
+mod hierarchy;
 mod limits;
 pub mod listen;
 mod local;
@@ -19,6 +21,7 @@ mod peer;
 mod pkcs7;
 pub mod problem;
 mod process;
+mod range;
 pub mod socket;
 pub mod status;
 mod tls;
@@ -115,6 +118,9 @@ pub fn public_router(app: App) -> Router {
         .route("/{name}/tls", get(download::download))
         .route("/ca/{file}", get(authority::newest))
         .route("/ca/{ca}/{file}", get(authority::generation))
+        .route("/crl/{file}", get(crl::newest))
+        .route("/crl/{ca}/{generation}/{file}", get(crl::shard))
+        .route("/crl/{ca}/{generation}/{shard}/delta.crl", get(crl::delta))
         .route("/metrics", get(metrics::metrics))
         .route("/api", axum::routing::any(problem::unauthorized))
         .route("/api/{*path}", axum::routing::any(problem::unauthorized));
@@ -123,5 +129,5 @@ pub fn public_router(app: App) -> Router {
 
 /// Everything that whoever may open the local socket may do.
 pub fn local_router(app: App) -> Router {
-    limits::bounded(local::router().merge(authority::local())).with_state(app)
+    limits::bounded(local::router().merge(authority::local()).merge(hierarchy::router())).with_state(app)
 }

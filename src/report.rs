@@ -21,7 +21,7 @@ pub use client::{ClientList, ClientStatistics, ClientView, client, client_statis
 pub use doctor::{Examination, Finding, Grade, Group};
 pub use job::{JobView, job};
 pub use load::Load;
-pub use plan::{Plan, Planned, plan};
+pub use plan::{AuthorityChange, Plan, Planned, plan};
 pub use sink::{SinkList, sinks};
 pub use why::{Why, why};
 

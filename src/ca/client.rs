@@ -66,8 +66,10 @@ impl Clients {
             (None, _) => Err(ClientError::NoClient { word: word.chars().take(200).collect() }),
             (Some(one), true) => Ok(one),
             (Some(last), false) => {
-                let ids = meant.into_iter().chain([last]).map(|client| client.id).collect();
-                Err(ClientError::Ambiguous { word: word.chars().take(200).collect(), ids })
+                meant.push(last);
+                let word = word.chars().take(200).collect();
+                let clients = meant.iter().map(described).collect();
+                Err(ClientError::Ambiguous { word, clients, ids: meant.into_iter().map(|client| client.id).collect() })
             }
         }
     }
@@ -77,6 +79,20 @@ impl std::fmt::Debug for Clients {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Clients").finish_non_exhaustive()
     }
+}
+
+/// The serial that a word is, where an identity was found by that: then it means this one certificate.
+#[must_use]
+pub fn serial_meant(client: &ClientRow, word: &str) -> Option<String> {
+    let plain = plain(word);
+    let others = [&client.id, &client.identifier, &client.subject.common_name];
+    (!others.contains(&&plain)).then_some(plain)
+}
+
+/// Which of several that are called alike.
+fn described(client: &ClientRow) -> String {
+    let ClientRow { id, identifier, tenant, .. } = client;
+    if tenant.is_empty() { format!("`{identifier}` {id}") } else { format!("`{identifier}` of tenant `{tenant}` {id}") }
 }
 
 /// Serials and ids in our own form: a serial may come in upper case and with colons, as `openssl` prints it.

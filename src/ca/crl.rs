@@ -9,6 +9,7 @@ mod encode;
 mod error;
 mod folder;
 mod head;
+mod inspection;
 mod making;
 pub mod schedule;
 mod signers;
@@ -29,11 +30,12 @@ use tracing::{error, info};
 pub use error::CrlError;
 pub use folder::{Folder, Kind};
 pub use head::Head;
+pub use inspection::{Amiss, inspect};
 pub use schedule::{Freshness, Rhythm};
-pub use standing::{CaLists, Lists};
+pub use standing::{CaLists, Listed, Lists};
 
-use super::CaError;
 use super::key::Signer;
+use super::{CaError, pointers};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::state::crl::{CrlName, CrlRow};
@@ -86,7 +88,10 @@ struct Inner {
     signers: Arc<dyn ListSigners>,
     config: Arc<ArcSwap<Config>>,
     makings: Mutex<BTreeMap<CrlName, schedule::Making>>,
+    /// Of the lists in their places.
+    heads: Mutex<BTreeMap<CrlName, Head>>,
     lists: ArcSwap<Lists>,
+    amiss: Mutex<BTreeMap<CrlName, Amiss>>,
     wanted: Notify,
     published: Notify,
 }
@@ -96,17 +101,20 @@ impl Crls {
     #[must_use]
     pub fn new(
         state: &State,
-        state_directory: PathBuf,
+        mut state_directory: PathBuf,
         signers: Arc<dyn ListSigners>,
         config: Arc<ArcSwap<Config>>,
     ) -> Self {
+        state_directory.push("crl");
         Self(Arc::new(Inner {
             state: state.clone(),
-            folder: Folder::new(state_directory.join("crl")),
+            folder: Folder::new(state_directory),
             signers,
             config,
             makings: Mutex::default(),
+            heads: Mutex::default(),
             lists: ArcSwap::default(),
+            amiss: Mutex::default(),
             wanted: Notify::new(),
             published: Notify::new(),
         }))
@@ -139,6 +147,40 @@ impl Crls {
         self.0.published.notified()
     }
 
+    /// Where leaves say that a list is; `None`: none names it.
+    #[must_use]
+    pub fn url(&self, name: &CrlName) -> Option<String> {
+        let config = self.0.config.load();
+        Some(pointers::crl_url(config.http.public_url.as_ref()?, &name.ca, name.generation, name.shard?))
+    }
+
+    /// Who signs lists now.
+    ///
+    /// # Errors
+    /// Where the state fails.
+    pub async fn signers(&self, now: Timestamp) -> Result<Vec<ListSigner>, CaError> {
+        self.0.signers.list_signers(now).await
+    }
+
+    /// Somebody has looked at a list's published URL: what is amiss there, or (`None`) all is well. Whether that is news.
+    pub fn seen(&self, name: &CrlName, amiss: Option<&Amiss>) -> bool {
+        let mut known = self.0.amiss.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = match amiss {
+            Some(amiss) => known.insert(name.clone(), amiss.clone()),
+            None => known.remove(name),
+        };
+        before.as_ref() != amiss
+    }
+
+    /// What is amiss at published URLs, as far as somebody has looked.
+    #[must_use]
+    pub fn amiss(&self) -> BTreeMap<CrlName, Amiss> {
+        let known = self.0.amiss.lock().unwrap_or_else(PoisonError::into_inner);
+        let lists = self.lists();
+        let named = |list: &Listed| known.get(&list.name).map(|amiss| (list.name.clone(), amiss.clone()));
+        lists.all().filter_map(named).collect()
+    }
+
     /// Makes every list that is due, and says when to look again. A list that fails holds up no other.
     ///
     /// # Errors
@@ -148,30 +190,30 @@ impl Crls {
         let mut rows: BTreeMap<CrlName, CrlRow> =
             self.0.state.crls().await?.into_iter().map(|row| (row.name.clone(), row)).collect();
         let mut again = Timestamp::NEVER;
-        let mut lists = Lists::default();
+        let mut lists = Vec::new();
         for signer in &signers {
             for name in self.names(signer).await? {
-                let (row, next) = self.attend(signer, &name, rows.remove(&name), now).await?;
-                again = again.min(next);
-                lists.add(row, &name, self.rhythm(&name.ca));
+                again = again.min(self.attend(signer, &name, rows.remove(&name), now).await?);
+                let (head, rhythm) = (self.head(&name), self.rhythm(&name.ca));
+                lists.push(Listed::new(name, head, rhythm));
             }
         }
-        self.0.lists.store(Arc::new(lists));
+        self.0.lists.store(Arc::new(Lists::new(lists)));
         self.0.published.notify_waiters();
         Ok(again.max(now))
     }
 
-    /// Makes one list where it is due: how it stands then, and when to look at it again.
+    /// Makes one list where it is due: when to look at it again.
     async fn attend(
         &self,
         signer: &ListSigner,
         name: &CrlName,
         row: Option<CrlRow>,
         now: Timestamp,
-    ) -> Result<(Option<CrlRow>, Timestamp), CrlError> {
+    ) -> Result<Timestamp, CrlError> {
         let due = self.due_at(signer, name, row.as_ref(), now);
         if due > now {
-            return Ok((row, due));
+            return Ok(due);
         }
         let path = self.0.folder.path(name, Kind::Full);
         match self.making(signer, name, row, now).publish().await {
@@ -179,12 +221,11 @@ impl Crls {
                 info!(ca = name.ca, list = %path.display(), number = made.number, octets = made.octets, "CRL published");
                 self.remember(name, made.took, now);
                 let row = self.0.state.crl(name).await?;
-                let due = self.due_at(signer, name, row.as_ref(), now);
-                Ok((row, due))
+                Ok(self.due_at(signer, name, row.as_ref(), now))
             }
             Err(failure) => {
                 error!(ca = name.ca, list = %path.display(), "no CRL was made: {}", providers::error::chain(&failure));
-                Ok((self.0.state.crl(name).await?, now.plus(AGAIN)))
+                Ok(now.plus(AGAIN))
             }
         }
     }
@@ -226,6 +267,22 @@ impl Crls {
 
     fn remember(&self, name: &CrlName, took: Duration, now: Timestamp) {
         self.makings().insert(name.clone(), schedule::Making { ended: now.plus(took), took });
+        self.heads().remove(name);
+    }
+
+    /// What stands in the list that is in its place, beside its entries: read once.
+    fn head(&self, name: &CrlName) -> Option<Head> {
+        let mut heads = self.heads();
+        if let Some(head) = heads.get(name) {
+            return Some(head.clone());
+        }
+        let head = self.0.folder.head(name, Kind::Full)?;
+        heads.insert(name.clone(), head.clone());
+        Some(head)
+    }
+
+    fn heads(&self) -> std::sync::MutexGuard<'_, BTreeMap<CrlName, Head>> {
+        self.0.heads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn makings(&self) -> std::sync::MutexGuard<'_, BTreeMap<CrlName, schedule::Making>> {

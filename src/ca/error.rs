@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use super::outside::OutsideError;
+use super::token::TokenError;
 use crate::clock::Timestamp;
+use crate::pki::bundle::BundleError;
 use crate::pki::chain::ChainError;
 use crate::pki::key::KeyError;
 use crate::pki::leaf::LeafError;
@@ -97,8 +100,41 @@ pub enum CaError {
         ca: String,
     },
     /// The root's key is not on record.
-    #[error("the root's key is not here")]
+    #[error(
+        "the root's key is not here: have a new issuing certificate signed where it is (`renewd ca csr`, then `renewd \
+         ca install`)"
+    )]
     RootKeyElsewhere,
+    /// A token keeps what it has.
+    #[error("the root's key is in a PKCS#11 token, which does not hand it out")]
+    RootKeyInToken,
+    /// All that the CA has comes from outside.
+    #[error("the CA has no root of its own")]
+    NoRoot,
+    /// Nobody has the key.
+    #[error("the root's key was never handed out, and would be lost: `renewd ca root export` first")]
+    NotExported,
+    /// Not the key that was expected.
+    #[error("the key is not that of the root")]
+    OtherKey,
+    /// Nothing to install a certificate for.
+    #[error("no request waits for a certificate: `renewd ca csr` makes one")]
+    NoRequest,
+    /// Another node was quicker.
+    #[error("generation {generation} was made by somebody else at the same time: try again")]
+    Overtaken {
+        /// Its number.
+        generation: u32,
+    },
+    /// A certificate from outside is of no use.
+    #[error("the certificate cannot issue for this CA")]
+    Outside(#[from] OutsideError),
+    /// The PKCS#11 token that holds the CA's key is of no use.
+    #[error("the CA's key in a PKCS#11 token cannot be used")]
+    Token(#[from] TokenError),
+    /// A PKCS#12 file cannot be made or read.
+    #[error("the PKCS#12 file is of no use")]
+    Bundle(#[from] BundleError),
     /// The issuing certificate is over.
     #[error("the CA's issuing certificate expired at {not_after}: rotate the CA")]
     Expired {
@@ -132,6 +168,14 @@ impl CaError {
                 | Self::Lifetime { .. }
                 | Self::PublicKey { .. }
                 | Self::RootKeyElsewhere
+                | Self::RootKeyInToken
+                | Self::NoRoot
+                | Self::NotExported
+                | Self::OtherKey
+                | Self::NoRequest
+                | Self::Overtaken { .. }
+                | Self::Outside(_)
+                | Self::Bundle(_)
                 | Self::NoGeneration { .. }
                 | Self::Retired
         )

@@ -13,6 +13,7 @@ use super::crl::ListSigner;
 use super::extension::{key_identifier, public_key_bits};
 use super::key::Signer;
 use crate::clock::Timestamp;
+use crate::config::ca::Token;
 use crate::pki::leaf;
 use crate::state::State;
 use crate::state::ca::CaRow;
@@ -48,7 +49,8 @@ pub struct Generation {
     pub above: Vec<Vec<u8>>,
     /// So many leaves share a CRL.
     pub shard_size: u32,
-    pub(super) constraints: Constraints,
+    /// Its own, and those of everything above it.
+    pub(super) constraints: Vec<Constraints>,
     signer: Signer,
     places: Mutex<Range<u64>>,
 }
@@ -92,6 +94,8 @@ impl Generation {
             (None, Some(root)) => vec![root.certificate.clone()],
             (None, None) => return Err(damaged("a generation has no root")),
         };
+        let constraints = std::iter::once(&certificate).chain(&above).map(|der| Constraints::read(der));
+        let constraints = constraints.collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             number: row.generation,
             hashes: IssuerHashes::new(&facts.subject, &facts.public_key),
@@ -103,7 +107,7 @@ impl Generation {
             not_after: row.not_after,
             above,
             shard_size: row.shard_size,
-            constraints: Constraints::read(&certificate)?,
+            constraints,
             certificate,
             signer,
             places: Mutex::new(0..0),
@@ -121,6 +125,12 @@ impl Generation {
     pub fn chain(&self) -> Vec<Vec<u8>> {
         let between = self.above.split_last().map(|(_, between)| between).unwrap_or_default();
         std::iter::once(&self.certificate).chain(between).cloned().collect()
+    }
+
+    /// The certificate of whoever signed it, in DER; its own where it is a root.
+    #[must_use]
+    pub fn issuer(&self) -> &[u8] {
+        self.above.first().unwrap_or(&self.certificate)
     }
 
     /// The root that it leads to, in DER.
@@ -202,6 +212,18 @@ impl Root {
 }
 
 impl Root {
+    /// A generation that is a root itself, in the place of one.
+    pub(super) fn of(generation: &Generation) -> Self {
+        Self {
+            certificate: generation.certificate.clone(),
+            subject: generation.subject.clone(),
+            key_identifier: generation.key_identifier.clone(),
+            not_before: generation.not_before,
+            not_after: generation.not_after,
+            signer: Some(generation.signer().clone()),
+        }
+    }
+
     /// What signs the list of issuing certificates that are revoked; `None` where the key is elsewhere.
     pub(super) fn list_signer(self, ca: &str) -> Option<ListSigner> {
         Some(ListSigner {
@@ -243,13 +265,15 @@ impl Facts {
 pub(super) struct Reader<'a> {
     pub state: &'a State,
     pub name: &'a str,
+    /// The token that the config tells of.
+    pub token: Option<&'a Token>,
 }
 
 impl Reader<'_> {
     /// The root; `None` where there is none, or it is somebody else's.
     pub async fn root(&self) -> Result<Option<Root>, CaError> {
         let Some(mut row) = self.state.ca(self.name, ROOT).await? else { return Ok(None) };
-        let signer = self.signer(&row)?;
+        let signer = self.signer(&row).await?;
         if row.certificate.is_none() {
             let signer = signer.as_ref().ok_or(CaError::RootKeyElsewhere)?;
             row = self.complete(row, signer).await?;
@@ -261,24 +285,28 @@ impl Reader<'_> {
     pub async fn generations(&self, root: Option<&Root>) -> Result<Vec<Generation>, CaError> {
         let mut generations = Vec::new();
         for row in self.state.ca_generations(self.name).await? {
-            generations.push(self.open(row, root).await?);
+            let generation = self.open(row, root, &generations).await?;
+            generations.push(generation);
         }
         Ok(generations)
     }
 
-    async fn open(&self, mut row: CaRow, root: Option<&Root>) -> Result<Generation, CaError> {
+    async fn open(&self, mut row: CaRow, root: Option<&Root>, older: &[Generation]) -> Result<Generation, CaError> {
         let missing = || CaError::Damaged { ca: self.name.to_owned(), what: "a generation has no key" };
-        let signer = self.signer(&row)?.ok_or_else(missing)?;
+        let signer = self.signer(&row).await?.ok_or_else(missing)?;
         if row.certificate.is_none() {
-            let by = root.and_then(|root| root.signer.as_ref()).ok_or(CaError::RootKeyElsewhere)?;
-            row = self.complete(row, by).await?;
+            let by = match row.above.as_ref().and_then(|above| above.first()) {
+                Some(issuer) => older.iter().find(|older| older.certificate == *issuer).map(Generation::signer),
+                None => root.and_then(|root| root.signer.as_ref()),
+            };
+            row = self.complete(row, by.ok_or(CaError::RootKeyElsewhere)?).await?;
         }
         Generation::read(&row, root, signer)
     }
 
     /// Signs what was written down, and keeps the first signature.
     async fn complete(&self, row: CaRow, signer: &Signer) -> Result<CaRow, CaError> {
-        let signature = signer.sign(&row.to_be_signed)?;
+        let signature = signer.sign_aside(&row.to_be_signed).await?;
         let signed = certificate::assemble(&row.to_be_signed, signer.algorithm_identifier_der(), &signature);
         self.state.ca_signed(self.name, row.generation, &signed).await?;
         let again = self.state.ca(self.name, row.generation).await?;
@@ -288,7 +316,17 @@ impl Reader<'_> {
         })
     }
 
-    fn signer(&self, row: &CaRow) -> Result<Option<Signer>, CaError> {
-        row.key(self.state)?.map(|key| Signer::from_pkcs8_der(&key)).transpose()
+    async fn signer(&self, row: &CaRow) -> Result<Option<Signer>, CaError> {
+        match &row.key_uri {
+            Some(uri) => self.signer_in_token(uri).await.map(Some),
+            None => row.key(self.state)?.map(|key| Signer::from_pkcs8_der(&key)).transpose(),
+        }
+    }
+
+    /// A token may be far away.
+    pub async fn signer_in_token(&self, uri: &str) -> Result<Signer, CaError> {
+        let (uri, token) = (uri.to_owned(), self.token.cloned());
+        let opened = tokio::task::spawn_blocking(move || Signer::open_in(&uri, token.as_ref()));
+        Ok(opened.await.map_err(|_| CaError::Interrupted)??)
     }
 }

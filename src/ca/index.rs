@@ -211,6 +211,14 @@ impl Index {
         drop(told);
     }
 
+    /// A row of the database that was looked up since nothing was known of it. Where something was told meanwhile, the row
+    /// may be older than that, and does not count.
+    pub fn found(&self, serial: SerialKey, entry: Entry) {
+        let told = self.told();
+        self.change(serial, |known| known.unwrap_or(entry));
+        drop(told);
+    }
+
     /// Rows of the database come in from now on, until `end_reading`.
     pub fn begin_reading(&self) {
         *self.told() = Some(HashSet::new());
@@ -377,6 +385,16 @@ mod tests {
         index.begin_reading();
         assert!(index.read(key(3), GOOD), "a hold that somebody else released");
         assert!(!index.read(key(3), GOOD));
+    }
+
+    #[test]
+    fn a_row_looked_up_does_not_undo_what_was_told_meanwhile() {
+        let index = Index::default();
+        index.revoked(key(1), 1, at(1), ON_HOLD);
+        index.found(key(1), GOOD);
+        index.found(key(2), GOOD);
+        let held = Some(Status::Revoked { at: at(1), reason: ON_HOLD });
+        assert_eq!((status(&index, 1), status(&index, 2)), (held, Some(Status::Good)));
     }
 
     #[test]

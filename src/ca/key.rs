@@ -10,7 +10,9 @@ use aws_lc_rs::signature::{
 };
 
 use super::CaError;
-use crate::pki::key::PrivateKey;
+use super::token::{TokenError, TokenKey};
+use crate::config::ca::Token;
+use crate::pki::key::{KeyType, PrivateKey};
 
 /// How a key signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,9 +103,55 @@ enum Key {
     Ecdsa(EcdsaKeyPair),
     Rsa(RsaKeyPair),
     Ed25519(Ed25519KeyPair),
+    Token(TokenKey),
 }
 
 impl Signer {
+    /// Makes a key in a token. It blocks.
+    pub(super) fn generate_in(token: &Token, key_type: KeyType, label: &str) -> Result<Self, TokenError> {
+        Ok(Self::of_token(TokenKey::generate(token, key_type, label)?))
+    }
+
+    /// The key in a token that a URI (RFC 7512) names, reached as the config says where that tells of the token. It
+    /// blocks.
+    pub(super) fn open_in(uri: &str, configured: Option<&Token>) -> Result<Self, TokenError> {
+        Ok(Self::of_token(TokenKey::open(uri, configured)?))
+    }
+
+    fn of_token(key: TokenKey) -> Self {
+        let (algorithm, spki_der) = (key.algorithm(), key.spki_der().to_vec());
+        Self(Arc::new(Inner { algorithm, spki_der, key: Key::Token(key) }))
+    }
+
+    /// Where the key is, where it is in a token.
+    #[must_use]
+    pub fn token_uri(&self) -> Option<String> {
+        if let Key::Token(key) = &self.0.key { Some(key.uri()) } else { None }
+    }
+
+    /// The key is in a token that failed when it was used last.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        matches!(&self.0.key, Key::Token(key) if key.is_failing())
+    }
+
+    /// Signs a message, off the threads that serve everybody where that takes long: with RSA, or in a token.
+    ///
+    /// # Errors
+    /// Where the key fails.
+    pub async fn sign_aside(&self, message: &[u8]) -> Result<Vec<u8>, CaError> {
+        if !self.is_slow() {
+            return self.sign(message);
+        }
+        let (signer, message) = (self.clone(), message.to_vec());
+        tokio::task::spawn_blocking(move || signer.sign(&message)).await.map_err(|_| CaError::Interrupted)?
+    }
+
+    /// A signature takes long: with RSA, or in a token.
+    pub(super) fn is_slow(&self) -> bool {
+        matches!(self.0.key, Key::Rsa(_) | Key::Token(_))
+    }
+
     /// From a private key in PKCS#8 DER.
     ///
     /// # Errors
@@ -175,6 +223,7 @@ impl Signer {
                 key.sign_digest(&RSA_PKCS1_SHA256, digest, &mut signature).map_err(|_| CaError::Signing)?;
                 Ok(signature)
             }
+            Key::Token(key) => Ok(key.sign_digest(digest.as_ref())?),
             Key::Ed25519(_) => Err(CaError::Signing),
         }
     }
@@ -182,7 +231,7 @@ impl Signer {
     fn sign_whole(&self, message: &[u8]) -> Result<Vec<u8>, CaError> {
         match &self.0.key {
             Key::Ed25519(key) => Ok(key.sign(message).as_ref().to_vec()),
-            Key::Ecdsa(_) | Key::Rsa(_) => Err(CaError::Signing),
+            Key::Ecdsa(_) | Key::Rsa(_) | Key::Token(_) => Err(CaError::Signing),
         }
     }
 }

@@ -66,11 +66,12 @@ pub(super) fn root(config: &config::Ca, signer: &Signer, now: Timestamp) -> Resu
     })
 }
 
-/// An issuing certificate: signs leaves, CRLs and OCSP answers, but no further CAs.
+/// An issuing certificate: signs leaves, CRLs and OCSP answers, but no further CAs. `crl_url` is where the root's list is.
 pub(super) fn issuing(
     config: &config::Ca,
     generation: u32,
     root: &Root,
+    crl_url: Option<&str>,
     spki_der: &[u8],
     now: Timestamp,
 ) -> Result<Draft, CaError> {
@@ -79,6 +80,7 @@ pub(super) fn issuing(
     let subject = issuing_subject(config, generation)?;
     let mut extensions = vec![Extension::authority_key(&root.key_identifier)];
     extensions.extend(issuing_extensions(config, spki_der)?);
+    extensions.extend(crl_url.map(is_clean).transpose()?.map(Extension::distribution_point));
     let (issuer, subject, extensions) = (&root.subject, &subject, &extensions);
     draft(Parts { signer, issuer, subject, spki_der, extensions, not_before, not_after })
 }
@@ -144,7 +146,8 @@ pub(super) fn plan(request: &LeafRequest, terms: &Terms<'_>) -> Result<Plan, CaE
     if request.names.is_empty() && subject.common_name.is_none() {
         return Err(CaError::NoNames);
     }
-    terms.issuing.constraints.check(&request.names, subject.common_name.as_deref())?;
+    let constraints = &terms.issuing.constraints;
+    constraints.iter().try_for_each(|held| held.check(&request.names, subject.common_name.as_deref()))?;
     let lifetime = lifetime(request, profile, terms.config)?;
     let (not_before, not_after) = within((terms.issuing.not_before, terms.issuing.not_after), lifetime, terms.now)?;
     let extensions = leaf_extensions(request, profile, key, terms.issuing, subject.is_empty())?;
@@ -234,11 +237,14 @@ pub(super) fn key_usage(profile: &LeafProfile, key: Algorithm) -> Vec<u8> {
 }
 
 fn pointers(url: &str, terms: &Terms<'_>, shard: u32) -> Result<[Extension; 2], CaError> {
-    if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(CaError::PublicUrl { url: url.to_owned() });
-    }
-    let pointers = LeafPointers::new(url, terms.ca, terms.issuing.number, shard);
+    let pointers = LeafPointers::new(is_clean(url)?, terms.ca, terms.issuing.number, shard);
     Ok([Extension::information_access(&pointers), Extension::distribution_point(&pointers.crl_url)])
+}
+
+/// A URL goes into certificates as it is written, or not at all.
+fn is_clean(url: &str) -> Result<&str, CaError> {
+    let clean = url.bytes().all(|byte| byte.is_ascii_graphic());
+    clean.then_some(url).ok_or_else(|| CaError::PublicUrl { url: url.to_owned() })
 }
 
 fn check_key(request: &LeafRequest, profile: &LeafProfile, key: Algorithm) -> Result<(), CaError> {

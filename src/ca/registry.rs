@@ -26,6 +26,8 @@ struct Inner {
     open: ArcSwap<HashMap<String, Arc<Authority>>>,
     /// Held while one is opened: it is made once. Holds the names on record, once they were read.
     opening: Mutex<Option<BTreeSet<String>>>,
+    /// Why CAs cannot be opened, by name.
+    troubles: ArcSwap<BTreeMap<String, String>>,
 }
 
 #[derive(Debug)]
@@ -54,6 +56,7 @@ impl Registry {
             settings: ArcSwap::from_pointee(Settings::new(config)),
             open: ArcSwap::default(),
             opening: Mutex::default(),
+            troubles: ArcSwap::default(),
         }))
     }
 
@@ -74,8 +77,9 @@ impl Registry {
         if terms.config.is_none() && !self.is_on_record(&mut on_record, name).await? {
             return Ok(None);
         }
-        let opened = Authority::open_with(&self.0.state, name, terms, self.0.clock.now()).await?;
-        let opened = Arc::new(opened);
+        let opened = Authority::open_with(&self.0.state, name, terms, self.0.clock.now()).await;
+        self.note(name, opened.as_ref().err());
+        let opened = Arc::new(opened?);
         self.0.open.rcu(|open| {
             let mut open = HashMap::clone(open);
             open.insert(name.to_owned(), Arc::clone(&opened));
@@ -84,6 +88,32 @@ impl Registry {
         // A reload may have come in between.
         opened.set_terms(self.0.settings.load().terms(name));
         Ok(Some(opened))
+    }
+
+    /// Remembers why a CA cannot be opened; news are logged.
+    fn note(&self, name: &str, failure: Option<&CaError>) {
+        let words = failure.map(|failure| providers::error::chain(failure));
+        let before = self.0.troubles.load();
+        if before.get(name) == words.as_ref() {
+            return;
+        }
+        match &words {
+            Some(words) => tracing::error!(ca = name, "the CA cannot be opened: {words}"),
+            None => tracing::info!(ca = name, "the CA can be opened again"),
+        }
+        let mut troubles = BTreeMap::clone(&before);
+        match words {
+            Some(words) => troubles.insert(name.to_owned(), words),
+            None => troubles.remove(name),
+        };
+        self.0.troubles.store(Arc::new(troubles));
+    }
+
+    /// How many CAs cannot be opened, or have keys in a token that failed when they were used last.
+    #[must_use]
+    pub fn troubled(&self) -> usize {
+        let failing = self.0.open.load().values().filter(|authority| authority.is_failing()).count();
+        self.0.troubles.load().len() + failing
     }
 
     /// The CA of that name, where it was asked for before.

@@ -13,6 +13,7 @@ mod reason;
 mod standing;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -186,9 +187,8 @@ impl Revocations {
         let mut rows = Rows::new();
         for waiting in batch {
             let key = (waiting.ca.clone(), waiting.serial.clone());
-            if !rows.contains_key(&key) {
-                let row = self.0.state.ca_status(&waiting.ca, &waiting.serial).await?;
-                rows.insert(key, row);
+            if let Entry::Vacant(place) = rows.entry(key) {
+                place.insert(self.0.state.ca_status(&waiting.ca, &waiting.serial).await?);
             }
         }
         Ok(rows)

@@ -327,6 +327,24 @@ async fn an_issuing_certificate_near_its_end_is_replaced_by_itself() {
 }
 
 #[tokio::test]
+async fn a_root_that_is_elsewhere_keeps_nobody_from_issuing() {
+    let directory = TempDir::new().unwrap();
+    let state = state(&directory).await;
+    let config = config::Ca { issuing_lifetime: DAY * 365, ..config(KeyType::EcdsaP256) };
+    let authority = Authority::open(&state, "internal", &config, None, now()).await.unwrap();
+    assert!(matches!(authority.forget_root().await, Err(CaError::NotExported)));
+    authority.export_root(&"gehe1m".into(), now()).await.unwrap();
+    authority.forget_root().await.unwrap();
+    assert!(matches!(authority.rotate(1, now()).await, Err(CaError::RootKeyElsewhere)));
+    let asked = request("1", &["a.example"], &key().spki_der());
+    let chain = authority.issue(&asked, now().plus(DAY * 300)).await.unwrap();
+    assert_eq!(chain.leaf().not_after, authority.newest().unwrap().not_after);
+    let again = Authority::open(&state, "internal", &config, None, now()).await.unwrap();
+    assert_eq!(again.root().await.unwrap().unwrap().key, RootKey::Elsewhere);
+    assert_eq!(chain.ders()[1], again.newest().unwrap().certificate);
+}
+
+#[tokio::test]
 async fn shards_are_filled_one_after_the_other() {
     let directory = TempDir::new().unwrap();
     let state = state(&directory).await;

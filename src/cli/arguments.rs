@@ -208,7 +208,7 @@ Examples:
         command: Box<ClientCommand>,
     },
 
-    /// Show, export or rotate a private CA, or have it sign a request
+    /// Private CAs: show, export, rotate, import, sign requests, and take their roots offline
     #[command(after_help = "\
 Examples:
   renewd ca show internal

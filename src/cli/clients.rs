@@ -2,7 +2,8 @@
 
 mod arguments;
 mod batch;
-mod files;
+pub(super) mod files;
+mod table;
 mod wording;
 
 use std::path::Path;

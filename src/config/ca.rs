@@ -3,6 +3,7 @@
 pub mod constraints;
 pub mod crl;
 pub mod profile;
+pub mod token;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use super::read::{Section, Value};
 
 pub use constraints::{NameConstraints, NamePattern};
 pub use profile::{KeyUsage, LeafProfile, Purpose, SubjectRules};
+pub use token::Token;
 
 /// A private CA. `subject`, `key` and the CA's own lifetimes take effect when a generation is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct Ca {
     pub subject: Subject,
     /// The algorithm of the CA's own keys.
     pub key: KeyType,
+    /// Where those keys are made and stay; `None`: in the database, sealed.
+    pub token: Option<Token>,
     /// Of the root.
     pub lifetime: Duration,
     /// Of issuing certificates.
@@ -94,7 +98,9 @@ impl Ca {
     pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
         let subject = section.required("subject", "write `subject = { common_name = \"Example Internal CA\" }`");
         let subject = subject.and_then(|value| Subject::read(value.section()?));
-        let key = section.value("key").and_then(|value| read_key_type(&value)).unwrap_or_default();
+        let key = section.value("key");
+        let token = section.section("pkcs11").and_then(Token::read);
+        let key = key.and_then(|value| read_key(&value, token.is_some())).unwrap_or_default();
         let lifetime = read_lifetime(&mut section, "lifetime", LIFETIME, None);
         let issuing = read_lifetime(&mut section, "issuing_lifetime", ISSUING_LIFETIME, Some(("lifetime", lifetime)));
         let leaf = read_lifetime(&mut section, "leaf_lifetime", LEAF_LIFETIME, Some(("issuing_lifetime", issuing)));
@@ -107,6 +113,7 @@ impl Ca {
         section.finish();
         Some(Self {
             key,
+            token,
             lifetime,
             issuing_lifetime: issuing,
             leaf_lifetime: leaf,
@@ -127,6 +134,7 @@ impl Ca {
         Self {
             subject,
             key: KeyType::default(),
+            token: None,
             lifetime: LIFETIME,
             issuing_lifetime: ISSUING_LIFETIME,
             leaf_lifetime: LEAF_LIFETIME,
@@ -139,6 +147,15 @@ impl Ca {
             profiles: profile::built_in(),
         }
     }
+}
+
+/// Reads the kind of the CA's own keys.
+fn read_key(value: &Value<'_>, in_token: bool) -> Option<KeyType> {
+    let key = read_key_type(value)?;
+    if in_token && key == KeyType::Ed25519 {
+        value.refuse("is not used in tokens", "write ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072 or rsa-4096");
+    }
+    Some(key)
 }
 
 /// Reads how long OCSP answers last.

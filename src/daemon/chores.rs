@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tracing::error;
 
-use super::lookout;
 use super::timekeeper::Timekeeper;
+use super::{crl_watch, lookout};
 use crate::ca::client::ClientError;
 use crate::clock::Timestamp;
 use crate::http::App;
@@ -41,6 +41,7 @@ pub(super) async fn run(
         () = timekeeper.run() => {}
         () = sweep(&worker) => {}
         () = lookout::run(&app) => {}
+        () = crl_watch::run(&app) => {}
         () = app.responders.run() => {}
         () = clients(&app) => {}
         failure = app.state.lock_lost() => return Err(anyhow::Error::new(failure).context("the lock on the database is lost")),

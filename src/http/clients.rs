@@ -15,8 +15,10 @@ use serde_json::{Value, json};
 use super::local::{Asker, name_of, read};
 use super::{App, Problem};
 use crate::ca::client::batch::{Columns, MOST_ROWS, RowFault};
-use crate::ca::client::{ClientError, ClientRequest, Download, Given, Part, Renewal, StatusChange, Wanted};
-use crate::ca::revoke::{Reason, RevocationError};
+use crate::ca::client::{
+    ClientError, ClientRequest, Download, Given, Part, Renewal, StatusChange, Wanted, serial_meant,
+};
+use crate::ca::revoke::Reason;
 use crate::pki::serial::Serial;
 use crate::report::{self, ClientView, SCHEMA};
 use crate::state::client::ClientRow;
@@ -89,13 +91,23 @@ async fn view(app: &App, row: &ClientRow, status: StatusCode) -> Answer {
 }
 
 async fn issue(State(app): State<App>, asker: Asker, body: Bytes) -> Answer {
-    let request: ClientRequest = read(&body)?;
+    let request = with_ca(&app, read(&body)?);
     let wanted = request.check().map_err(ClientError::Refused)?;
     let asker = name_of(asker);
     let mut given = app.clients.issue(&[wanted], &asker, app.clock.now()).await?;
     let given = given.pop().ok_or(ClientError::Interrupted)??;
     tell(&given, &asker);
     view(&app, &given.client, if given.repeated { StatusCode::OK } else { StatusCode::CREATED }).await
+}
+
+/// The only CA is meant where none is named.
+fn with_ca(app: &App, mut request: ClientRequest) -> ClientRequest {
+    let config = app.config.load();
+    let mut cas = config.cas.keys();
+    if let (true, Some(only), None) = (request.ca.is_empty(), cas.next(), cas.next()) {
+        request.ca.clone_from(only);
+    }
+    request
 }
 
 fn tell(given: &Given, asker: &str) {
@@ -185,6 +197,7 @@ async fn change(
     let row = app.clients.find(word, bound.tenant.as_deref()).await?;
     let serial = changing.serial.as_deref().map(Serial::parse_hex).transpose();
     let serial = serial.map_err(|error| Problem::unprocessable(error.to_string()))?.map(|serial| serial.to_string());
+    let serial = serial.or_else(|| serial_meant(&row, word));
     let (client, serials) = app.clients.change_status(&row, serial.as_deref(), change, app.clock.now()).await?;
     let told = match change {
         StatusChange::Revoke(reason) => reason.as_str(),
@@ -215,8 +228,7 @@ async fn auto_renew(
 ) -> Answer {
     let AutoRenewal { enabled } = read(&body)?;
     let row = app.clients.find(&word, bound.tenant.as_deref()).await?;
-    app.state.set_client_renewal(&row.id, enabled).await?;
-    let row = app.clients.find(&row.id, None).await?;
+    let row = app.clients.set_renewal(&row, enabled).await?;
     view(&app, &row, StatusCode::OK).await
 }
 
@@ -285,7 +297,8 @@ async fn batch(State(app): State<App>, asker: Asker, body: Bytes) -> Answer {
     let parts: Option<Vec<Part>> = batch.parts.iter().map(|part| Part::parse(part)).collect();
     let parts = parts.ok_or_else(unknown_part)?;
     let columns = Columns::read(&batch.headers).map_err(|error| Problem::unprocessable(error.to_string()))?;
-    let read = batch.rows.iter().map(|row| columns.row(row, &batch.usual));
+    let usual = with_ca(&app, batch.usual);
+    let read = batch.rows.iter().map(|row| columns.row(row, &usual));
     let rows: Vec<Result<Wanted, Vec<RowFault>>> = read.collect();
     let wanted: Vec<Wanted> = rows.iter().filter_map(|row| row.as_ref().ok().cloned()).collect();
     let mut outcomes = if batch.dry_run {
@@ -348,7 +361,12 @@ async fn issued(app: &App, wanted: &[Wanted], parts: &[Part], asker: &str) -> Re
 async fn given_told(app: &App, given: &Given, parts: &[Part]) -> Result<Value, Problem> {
     let mut files = Vec::with_capacity(parts.len());
     for part in parts {
-        files.push(file_told(&app.clients.download(&given.client, *part, None).await?));
+        match app.clients.download(&given.client, *part, None).await {
+            Ok(file) => files.push(file_told(&file)),
+            // The key of somebody's own request, asked for again by a table.
+            Err(ClientError::NoPart { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     let outcome = if given.repeated { "repeated" } else { "issued" };
     let client = ClientView::of(&given.client, app.clock.now());
@@ -375,19 +393,12 @@ impl From<ClientError> for Problem {
         let told = providers::error::chain(&error);
         match error {
             ClientError::State(error) => error.into(),
-            ClientError::NoClient { .. } => Self::not_found(told),
+            ClientError::NoClient { .. } | ClientError::NoCertificate { .. } => Self::not_found(told),
             ClientError::Taken { .. } | ClientError::Standing { .. } => Self::new(StatusCode::CONFLICT, told),
             ClientError::Ambiguous { ids, .. } => Self::new(StatusCode::CONFLICT, told).with("ids", json!(ids)),
             ClientError::Refused(faults) => Self::unprocessable(told).with("faults", json!(faults)),
             ClientError::NoCa { .. } | ClientError::NoPart { .. } | ClientError::Ca { .. } => Self::unprocessable(told),
-            ClientError::Revocation(RevocationError::Unknown { .. }) => Self::not_found(told),
-            ClientError::Revocation(RevocationError::NotOnHold | RevocationError::Final { .. }) => {
-                Self::new(StatusCode::CONFLICT, told)
-            }
-            ClientError::Revocation(RevocationError::NotWritten(_)) => {
-                tracing::error!("an answer failed: {told}");
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, told)
-            }
+            ClientError::Revocation(error) => error.into(),
             ClientError::Key(_) | ClientError::Chain(_) | ClientError::Bundle(_) | ClientError::Interrupted => {
                 tracing::error!("an answer failed: {told}");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, told)

@@ -53,7 +53,7 @@ fn entity_tag(body: &[u8]) -> String {
 }
 
 /// `If-None-Match` decides where it is there, else `If-Modified-Since` (RFC 9110, section 13.2.2).
-fn is_fresh(request: &HeaderMap, tag: &str, modified: Timestamp) -> bool {
+pub(super) fn is_fresh(request: &HeaderMap, tag: &str, modified: Timestamp) -> bool {
     let mut tags = request.get_all(header::IF_NONE_MATCH).iter().peekable();
     if tags.peek().is_some() {
         let listed = tags.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim);
@@ -64,7 +64,7 @@ fn is_fresh(request: &HeaderMap, tag: &str, modified: Timestamp) -> bool {
 }
 
 /// The preferred form only: whoever sends another gets the body.
-fn read_http_date(text: &str) -> Option<Timestamp> {
+pub(super) fn read_http_date(text: &str) -> Option<Timestamp> {
     text.ends_with(" GMT").then_some(())?;
     OffsetDateTime::parse(text, &Rfc2822).ok().map(Timestamp::from_datetime)
 }

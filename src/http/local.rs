@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::peer::LocalUser;
 use super::status::ConfigStatus;
-use super::{App, DoctorRequest, Problem, ReloadRequest, clients, health, notifications};
+use super::{App, DoctorRequest, Problem, ReloadRequest, clients, health, hierarchy, notifications};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::identifier::CertificateName;
@@ -125,7 +125,8 @@ struct PlanQuery {
 async fn plan(State(app): State<App>, Query(query): Query<PlanQuery>) -> Answer {
     let config = app.config.load_full();
     let (now, trusted) = (app.clock.now(), app.status.clock_trusted());
-    let plan = report::plan(&app.state, &config, now, trusted, query.days.unwrap_or(DAYS)).await?;
+    let mut plan = report::plan(&app.state, &config, now, trusted, query.days.unwrap_or(DAYS)).await?;
+    plan.authorities = hierarchy::changes(&app.state, &config).await?;
     Ok(Json(plan).into_response())
 }
 

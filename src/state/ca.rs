@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use sqlx::any::AnyRow;
 use zeroize::Zeroizing;
 
-use super::row::{integer, optional_text, text, time, to_list};
+use super::row::{integer, optional_text, optional_time, text, time, to_list};
 use super::{Result, State, StateError, Write};
 use crate::clock::Timestamp;
 use crate::secret::Column;
@@ -19,6 +19,8 @@ pub struct CaRow {
     pub generation: u32,
     /// Lower-case hex.
     pub serial: String,
+    /// As the config writes it; `other` where it cannot.
+    pub key_type: String,
     key_sealed: String,
     /// The key in a PKCS#11 token (RFC 7512), where it is in one.
     pub key_uri: Option<String>,
@@ -36,6 +38,8 @@ pub struct CaRow {
     pub shard_size: u32,
     /// So many places in CRLs were given out.
     pub leaves: u64,
+    /// The key was handed out then.
+    pub exported_at: Option<Timestamp>,
 }
 
 /// Where the key of a generation is.
@@ -136,6 +140,7 @@ impl CaRow {
         Ok(Self {
             generation: generation(row)?,
             serial: text(row, "serial")?,
+            key_type: text(row, "key_type")?,
             key_sealed: text(row, "key_sealed")?,
             key_uri: optional_text(row, "key_uri")?,
             not_before: time(row, "not_before")?,
@@ -145,6 +150,7 @@ impl CaRow {
             above: optional_text(row, "above")?.map(|text| above(&name, &text)).transpose()?,
             shard_size: u32::try_from(integer(row, "shard_size")?).unwrap_or(u32::MAX).max(1),
             leaves: u64::try_from(integer(row, "leaves")?).unwrap_or(0),
+            exported_at: optional_time(row, "exported_at")?,
             name,
         })
     }
@@ -252,9 +258,8 @@ impl State {
     /// # Errors
     /// Where sealing or the database fails.
     pub async fn add_ca_in(&self, write: &mut Write, new: &NewCa<'_>, now: Timestamp) -> Result<()> {
-        let row = row_key(new.name, new.generation);
         let (sealed, uri) = match new.key {
-            KeyPlace::Sealed(key) => (self.sealer().seal(column(&row), key)?, None),
+            KeyPlace::Sealed(key) => (self.seal_ca_key(new.name, new.generation, key)?, None),
             KeyPlace::Token(uri) => (String::new(), Some(uri)),
             KeyPlace::Elsewhere => (String::new(), None),
         };
@@ -280,6 +285,11 @@ impl State {
         .execute(&mut **write)
         .await?;
         Ok(())
+    }
+
+    /// A generation's key as its row holds it.
+    pub(super) fn seal_ca_key(&self, name: &str, generation: u32, key: &[u8]) -> Result<String> {
+        Ok(self.sealer().seal(column(&row_key(name, generation)), key)?)
     }
 
     /// The names of all CAs on record, those taken out of the config with them.

@@ -1,6 +1,6 @@
 //! What has been revoked, held and released: columns of the leaves of private CAs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::any::AnyRow;
 
@@ -27,6 +27,17 @@ pub struct CaStatusRow {
     pub reason: Option<u8>,
     /// When its last hold ended, whatever came after it.
     pub released_at: Option<Timestamp>,
+}
+
+/// How much a generation has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CaCounts {
+    /// The generation.
+    pub generation: u32,
+    /// Certificates on record, without those of its own OCSP responders.
+    pub certificates: u64,
+    /// Those of them that are revoked or on hold.
+    pub revoked: u64,
 }
 
 const COLUMNS: &str = "ca, serial, generation, shard, not_after, revoked_at, revocation_reason, released_at";
@@ -95,6 +106,37 @@ impl State {
         .await?;
         write.commit().await?;
         Ok(())
+    }
+
+    /// How many certificates each generation of a CA has issued to others than its own OCSP responders, and revoked.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn ca_counts(&self, ca: &str) -> Result<Vec<CaCounts>> {
+        // Each is answered from an index, whatever stands in the rows. `!` comes next after a blank.
+        const RESPONDERS: &str = "AND order_id >= 'ocsp ' AND order_id < 'ocsp!'";
+        let all = self.counts_by_generation("", ca).await?;
+        let responders = self.counts_by_generation(RESPONDERS, ca).await?;
+        let revoked = self.counts_by_generation("AND revoked_at IS NOT NULL", ca).await?;
+        let of = |counts: &BTreeMap<u32, u64>, generation: &u32| counts.get(generation).copied().unwrap_or(0);
+        let counts = all.iter().map(|(generation, count)| CaCounts {
+            generation: *generation,
+            certificates: count.saturating_sub(of(&responders, generation)),
+            revoked: of(&revoked, generation),
+        });
+        Ok(counts.collect())
+    }
+
+    async fn counts_by_generation(&self, which: &str, ca: &str) -> Result<BTreeMap<u32, u64>> {
+        let statement = format!(
+            "SELECT generation, COUNT(*) AS count FROM ca_certificate WHERE ca = $1 {which} GROUP BY generation"
+        );
+        let found = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(ca).fetch_all(self.reader()).await?;
+        let count = |row: &AnyRow| {
+            let generation = u32::try_from(integer(row, "generation")?).unwrap_or(u32::MAX);
+            Ok((generation, u64::try_from(integer(row, "count")?).unwrap_or(0)))
+        };
+        found.iter().map(count).collect()
     }
 
     /// How much of this node's log of revocations the database knows, as `write_ca_statuses` was told.

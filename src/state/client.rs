@@ -1,9 +1,11 @@
 //! Client certificates: the identities that they are for. What belongs to one certificate stands in
-//! [`certificate`], lists in [`list`], renewal without being asked in [`renewal`].
+//! [`certificate`], lists in [`list`], renewal without being asked in [`renewal`], and what is wrong
+//! with that in [`trouble`].
 
 pub mod certificate;
 pub mod list;
 pub mod renewal;
+pub mod trouble;
 
 use std::time::Duration;
 

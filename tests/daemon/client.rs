@@ -14,42 +14,42 @@ use crate::peers::certificates::self_signed;
 use crate::peers::nginx::Nginx;
 use crate::peers::{openssl, programs};
 
-fn start() -> (Home, Daemon) {
+pub fn start() -> (Home, Daemon) {
     let home = Home::new();
     home.save(&config(&home, ""));
     let daemon = Daemon::start(&home);
     (home, daemon)
 }
 
-fn issue(daemon: &Daemon, words: &[&str]) -> Value {
+pub fn issue(daemon: &Daemon, words: &[&str]) -> Value {
     daemon.cli_json(&[&["client", "issue", "--ca", "own"], words].concat())
 }
 
-fn refused(daemon: &Daemon, words: &[&str]) -> String {
+pub fn refused(daemon: &Daemon, words: &[&str]) -> String {
     let output = daemon.cli(words);
     assert_eq!(output.status.code(), Some(1), "{words:?}: {}", said(&output));
     said(&output)
 }
 
-fn text(path: &Path) -> String {
+pub fn text(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
 }
 
-fn path(path: &Path) -> &str {
+pub fn path(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-fn openssl_says(words: &[&str]) -> String {
+pub fn openssl_says(words: &[&str]) -> String {
     programs::must(Command::new(programs::find("openssl")).args(words), "")
 }
 
 /// Root, then issuing certificate, in files.
-fn authority(home: &Home, daemon: &Daemon) -> (PathBuf, PathBuf) {
+pub fn authority(home: &Home, daemon: &Daemon) -> (PathBuf, PathBuf) {
     let pem = openssl::certificates(&daemon.get("/ca/own.pem").text());
     (home.write("root.pem", &pem[1]), home.write("issuing.pem", &pem[0]))
 }
 
-fn verify(home: &Home, daemon: &Daemon, certificate: &Path) {
+pub fn verify(home: &Home, daemon: &Daemon, certificate: &Path) {
     let (root, issuing) = authority(home, daemon);
     let purpose = ["verify", "-x509_strict", "-purpose", "sslclient"];
     let chain = ["-CAfile", path(&root), "-untrusted", path(&issuing), path(certificate)];
@@ -57,7 +57,7 @@ fn verify(home: &Home, daemon: &Daemon, certificate: &Path) {
 }
 
 /// A request made by `openssl`, with these extensions.
-fn csr(home: &Home, name: &str, extensions: &[&str]) -> (PathBuf, PathBuf) {
+pub fn csr(home: &Home, name: &str, extensions: &[&str]) -> (PathBuf, PathBuf) {
     let (key, csr) = (home.file(&format!("{name}.key")), home.file(&format!("{name}.csr")));
     let mut words = vec!["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
     let subject = format!("/CN={name}");
@@ -321,10 +321,10 @@ fn a_table_is_issued_but_for_its_bad_rows() {
     let output = daemon.cli(&words(&[]));
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     for line in [
-        "row 2: email: `nobody` is no mail address",
-        "row 2: days: `soon` cannot be read",
-        "row 4: days: 9000",
-        "row 5: common_name:",
+        "line 3: email: `nobody` is no mail address",
+        "line 3: days: `soon` cannot be read",
+        "line 5: days: 9000",
+        "line 6: common_name:",
         "2 issued, 0 issued before, 3 refused",
     ] {
         assert!(said(&output).contains(line), "{line}: {}", said(&output));

@@ -128,6 +128,34 @@ pub(super) async fn who_is_due_is_renewed_and_put_off(state: &State) {
     assert!(!state.set_client_renewal("nobody", true).await.unwrap());
 }
 
+pub(super) async fn who_is_not_renewed_is_counted(state: &State) {
+    for (name, days) in [("ann", 90), ("bob", 30), ("eve", 60)] {
+        let id = add(state, name).await.unwrap();
+        issued(state, name, &id, name, days).await;
+    }
+    let tally = |hours: u32| async move {
+        let tally = state.client_tally(NOW.plus(DAY / 24 * hours)).await.unwrap();
+        (tally.failing, tally.late, tally.expired)
+    };
+    assert_eq!((tally(20 * 24).await, tally(20 * 24 + 1).await), ((0, 0, 0), (0, 1, 0)));
+    assert!(state.client_troubles().await.unwrap().is_empty());
+    for (name, error) in [("ann", "no"), ("bob", "never")] {
+        state.client_renewal_failed(&row(state, name).await.id, error, NOW.plus(DAY * 25)).await.unwrap();
+    }
+    assert_eq!((tally(0).await, tally(26 * 24).await, tally(30 * 24).await), ((2, 0, 0), (2, 0, 0), (2, 0, 1)));
+    let troubles = state.client_troubles().await.unwrap();
+    assert_eq!((troubles.len(), troubles[0].count, troubles[0].ca.as_str()), (1, 2, "own"));
+    assert_eq!(
+        (troubles[0].first.identifier.as_str(), troubles[0].first.renew_error.as_deref()),
+        ("bob", Some("never"))
+    );
+    state.set_client_renewal(&row(state, "bob").await.id, false).await.unwrap();
+    assert_eq!(tally(31 * 24).await, (1, 0, 0));
+    let counts = state.count_clients(NOW.plus(DAY * 31)).await.unwrap();
+    let counts: Vec<_> = counts.into_iter().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(counts, [("expired", 1), ("valid", 2)]);
+}
+
 async fn found(state: &State, filter: ClientFilter<'_>, limit: u32, now: Timestamp) -> String {
     let (mut names, mut after) = (Vec::new(), String::new());
     loop {

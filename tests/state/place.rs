@@ -52,6 +52,7 @@ macro_rules! every_body {
             clients::the_next_certificate_supersedes,
             clients::what_the_ca_refuses_is_forgotten_again,
             clients::who_is_due_is_renewed_and_put_off,
+            clients::who_is_not_renewed_is_counted,
             clients::lists_are_filtered_and_paged,
             clients::a_page_looks_at_a_bounded_number_of_rows,
             certificates::texts_compare_in_c_order,

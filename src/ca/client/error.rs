@@ -35,12 +35,22 @@ pub enum ClientError {
         word: String,
     },
     /// Several identities are meant by a word.
-    #[error("`{word}` is the name of several clients: give the id of one, of {}", .ids.join(", "))]
+    #[error("`{word}` is the name of several clients: give the id of one: {}", .clients.join(", "))]
     Ambiguous {
         /// The word.
         word: String,
-        /// Their ids, ten at the most.
+        /// Ten of them at the most, each with its id.
+        clients: Vec<String>,
+        /// Their ids.
         ids: Vec<String>,
+    },
+    /// The identity has no such certificate.
+    #[error("client `{identifier}` has no certificate `{serial}`: `renewd client show` tells which it has")]
+    NoCertificate {
+        /// What people call it.
+        identifier: String,
+        /// Lower-case hex.
+        serial: String,
     },
     /// The config has no such CA.
     #[error("there is no CA `{ca}` in the config")]

@@ -2,6 +2,7 @@
 //! whoever comes next.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::{ClientError, Clients};
 use crate::ca::{CaError, LeafRequest};
@@ -12,6 +13,9 @@ use crate::pki::chain::Chain;
 use crate::planner::renewal::Life;
 use crate::state::client::ClientRow;
 use crate::state::client::certificate::{ClientCertificateRow, ClientOwed, IssuedClient};
+
+/// A client is not renewed sooner than this after it got a certificate.
+const SOONEST: Duration = Duration::from_secs(60);
 
 impl Clients {
     /// Has the CAs sign what was written down, notes it, and pays what else is owed. Answers each identity as it stands
@@ -70,10 +74,11 @@ impl Clients {
                 Some(chain) => chain.map_err(|source| ClientError::of(ca, source)),
                 None => Err(ClientError::Interrupted),
             });
-            outcomes.push(chain.map(|chain| issued.push(noted(row, &chain))));
+            outcomes.push(chain.map(|chain| issued.push(noted(row, &chain, now))));
         }
         crash::named("client_signed");
         self.state.client_certificates_issued(&issued).await?;
+        crash::named("client_noted");
         Ok(outcomes)
     }
 
@@ -143,7 +148,7 @@ impl ClientError {
     }
 }
 
-fn noted(row: &ClientCertificateRow, chain: &Chain) -> IssuedClient {
+fn noted(row: &ClientCertificateRow, chain: &Chain, now: Timestamp) -> IssuedClient {
     let leaf = chain.leaf();
     let life = Life { not_before: leaf.not_before, not_after: leaf.not_after, jitter: 0 };
     IssuedClient {
@@ -152,6 +157,28 @@ fn noted(row: &ClientCertificateRow, chain: &Chain) -> IssuedClient {
         serial: leaf.serial.to_string(),
         not_before: leaf.not_before,
         not_after: leaf.not_after,
-        renew_at: life.renew_at(&RenewPolicy::default()),
+        renew_at: renew_at(life, now),
+    }
+}
+
+/// By the lifetime, and never at once: a leaf that its issuer's end has cut short may have been due before it was made.
+fn renew_at(life: Life, now: Timestamp) -> Timestamp {
+    let left = life.not_after.since(now);
+    life.renew_at(&RenewPolicy::default()).max(now.plus((left / 2).max(SOONEST)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_renewed_at_once() {
+        let now = Timestamp::from_seconds(10_000_000);
+        let (minute, day) = (Duration::from_secs(60), Duration::from_secs(86_400));
+        for (left, wait) in [(day * 90, day * 60), (day, day / 2), (minute * 10, minute * 5), (minute / 2, minute)] {
+            let life = Life { not_before: now.minus(minute * 15), not_after: now.plus(left), jitter: 0 };
+            let found = renew_at(life, now).since(now);
+            assert!(found >= wait && found - wait <= minute * 15, "{left:?}: {found:?}");
+        }
     }
 }

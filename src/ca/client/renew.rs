@@ -52,6 +52,18 @@ impl Clients {
         outcomes.pop().unwrap_or_else(|| Err(ClientError::gone(&client.id)))
     }
 
+    /// From now on an identity is renewed without being asked, or no longer.
+    ///
+    /// # Errors
+    /// Where it is revoked, or the database fails.
+    pub async fn set_renewal(&self, client: &ClientRow, auto_renew: bool) -> Result<ClientRow, ClientError> {
+        if auto_renew && client.standing == ClientStanding::Revoked {
+            allowed(client)?;
+        }
+        self.state.set_client_renewal(&client.id, auto_renew).await?;
+        self.state.client(&client.id).await?.ok_or_else(|| ClientError::gone(&client.id))
+    }
+
     /// The identity, when whatever was begun for it is finished.
     async fn finished(&self, client: &ClientRow, now: Timestamp) -> Result<ClientRow, ClientError> {
         let mut rows = self.state.client_certificates(&client.id).await?;

@@ -180,7 +180,7 @@ impl Faults {
 
     fn ca(&mut self, ca: String) -> String {
         if ca.is_empty() {
-            self.add("ca", "there is no CA", "write the name of a `[ca.NAME]` of the config");
+            self.add("ca", "no CA is named", "write the name of a `[ca.NAME]` of the config");
         }
         ca
     }

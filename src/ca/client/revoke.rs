@@ -32,6 +32,12 @@ impl Clients {
     ) -> Result<(ClientRow, Vec<String>), ClientError> {
         let _alone = self.locks.lock(&["client", &client.id]).await;
         let rows = self.state.client_certificates(&client.id).await?;
+        if let Some(serial) = serial
+            && !rows.iter().any(|row| row.serial.as_deref() == Some(serial))
+        {
+            let identifier = client.identifier.clone();
+            return Err(ClientError::NoCertificate { identifier, serial: serial.to_owned() });
+        }
         let rows: Vec<_> = rows.into_iter().filter(|row| concerns(row, serial, change, now)).collect();
         if rows.is_empty() {
             return Err(nothing(client, change));
@@ -92,7 +98,9 @@ fn concerns(row: &ClientCertificateRow, serial: Option<&str>, change: StatusChan
 fn nothing(client: &ClientRow, change: StatusChange) -> ClientError {
     let (standing, hint) = match change {
         StatusChange::Release => ("not on hold", "there is nothing to release"),
-        StatusChange::Revoke(_) => ("not in force", "each such certificate has ended or is revoked for good"),
+        StatusChange::Revoke(_) => {
+            ("without such a certificate in force", "what has ended or is revoked for good stays so")
+        }
     };
     ClientError::Standing { identifier: client.identifier.clone(), standing, hint }
 }

@@ -29,21 +29,13 @@ pub(super) struct Heading<'a> {
     pub this_update: Timestamp,
     /// Whole seconds.
     pub next_update: Timestamp,
-    /// `None`: it lists everything that the issuer has revoked.
-    pub point: Option<Point<'a>>,
+    /// It is about the end entities with this distribution point, octet by octet, alone (section 5.2.5); `None`: about
+    /// everything that the issuer has certified.
+    pub point: Option<&'a str>,
     /// It is a delta CRL to the list with this number.
     pub base: Option<i64>,
     /// Where its delta CRL is.
     pub freshest: Option<&'a str>,
-}
-
-/// Which certificates a list is about (section 5.2.5).
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Point<'a> {
-    /// The distribution point in those certificates, octet by octet.
-    pub url: &'a str,
-    /// It is about CAs only; else about end entities only.
-    pub authorities: bool,
 }
 
 /// Why a list is not written.
@@ -105,7 +97,7 @@ fn extensions(heading: &Heading<'_>) -> Vec<Vec<u8>> {
         extension(20, false, &integer(heading.number)),
     ];
     extensions.extend(heading.base.map(|base| extension(27, true, &integer(base))));
-    extensions.extend(heading.point.map(|point| extension(28, true, &issuing_distribution_point(point))));
+    extensions.extend(heading.point.map(|url| extension(28, true, &issuing_distribution_point(url))));
     extensions.extend(heading.freshest.map(|url| extension(46, false, &distribution_points(url))));
     extensions
 }
@@ -116,11 +108,9 @@ fn extension(number: u8, critical: bool, value: &[u8]) -> Vec<u8> {
     der::value(SEQUENCE, &[&[0x06, 0x03, 0x55, 0x1d, number], &critical, &der::value(OCTET_STRING, &[value])])
 }
 
-fn issuing_distribution_point(point: Point<'_>) -> Vec<u8> {
+fn issuing_distribution_point(url: &str) -> Vec<u8> {
     const USER_CERTS: u8 = 0x81;
-    const CA_CERTS: u8 = 0x82;
-    let only = if point.authorities { CA_CERTS } else { USER_CERTS };
-    der::value(SEQUENCE, &[&point_name(point.url), &der::value(only, &[BOOLEAN_TRUE])])
+    der::value(SEQUENCE, &[&point_name(url), &der::value(USER_CERTS, &[BOOLEAN_TRUE])])
 }
 
 fn distribution_points(url: &str) -> Vec<u8> {

@@ -20,7 +20,7 @@ fn heading() -> Heading<'static> {
         number: 1_800_000_000_123,
         this_update: NOW,
         next_update: NOW.plus(std::time::Duration::from_secs(7 * 86_400)),
-        point: Some(Point { url: URL, authorities: false }),
+        point: Some(URL),
         base: None,
         freshest: Some("http://pki.example.com/crl/internal/1/0/delta.crl"),
     }

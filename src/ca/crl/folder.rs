@@ -5,7 +5,7 @@ use std::io::{self, BufReader};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::head::{self, Head};
+use super::head::Head;
 use crate::state::crl::CrlName;
 
 /// What the list of a whole generation is called.
@@ -57,7 +57,7 @@ impl Folder {
     #[must_use]
     pub fn head(&self, name: &CrlName, kind: Kind) -> Option<Head> {
         let file = File::open(self.path(name, kind)).ok()?;
-        read_head(file).ok()
+        Head::read(&mut BufReader::new(file)).ok()
     }
 
     /// Makes the folder of a list.
@@ -77,14 +77,6 @@ impl Folder {
     fn of(&self, name: &CrlName) -> PathBuf {
         self.0.join(&name.ca).join(name.generation.to_string())
     }
-}
-
-/// What stands beside the entries of an open list.
-///
-/// # Errors
-/// Where it cannot be read, or is no list.
-pub fn read_head(file: File) -> io::Result<Head> {
-    head::read(&mut BufReader::new(file))
 }
 
 /// The name that a file has until it is whole.

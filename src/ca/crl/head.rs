@@ -28,7 +28,16 @@ pub struct Head {
     pub length: u64,
 }
 
-/// Reads the head of the list that begins here; `InvalidData` where it is none.
+impl Head {
+    /// Reads the head of the list that begins here.
+    ///
+    /// # Errors
+    /// `InvalidData` where it is none; and where it cannot be read.
+    pub fn read(list: &mut (impl Read + Seek)) -> io::Result<Self> {
+        read(list)
+    }
+}
+
 pub(super) fn read(list: &mut (impl Read + Seek)) -> io::Result<Head> {
     let outer = Value::begin(list, SEQUENCE)?;
     let to_be_signed = Value::begin(list, SEQUENCE)?;

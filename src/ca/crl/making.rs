@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::armour;
-use super::encode::{self, Heading, Point};
+use super::encode::{self, Heading};
 use super::folder::{Folder, Kind, beside, create};
 use super::head::Head;
 use super::spool::Spool;
@@ -213,7 +213,7 @@ struct Writer {
 }
 
 impl Writer {
-    /// The delta comes into its place first: it fits the list before, too.
+    /// The list itself comes into its place last: the delta fits the list before, too.
     fn write(&self, mut entries: Entries) -> Result<u64, CrlError> {
         let mut kinds = vec![Kind::Full];
         let octets = self.list(Kind::Full, None, &mut entries.full)?;
@@ -223,7 +223,7 @@ impl Writer {
         }
         if self.name.shard.is_none() {
             self.in_armour()?;
-            kinds.push(Kind::Pem);
+            kinds.insert(0, Kind::Pem);
         }
         crash::point(crash::Point::CrlWritten);
         let put = self.folder.put(&self.name, &kinds);
@@ -242,7 +242,7 @@ impl Writer {
             number: self.number,
             this_update: self.dates.this_update,
             next_update: self.dates.next_update,
-            point: url.map(|url| Point { url, authorities: self.name.generation == ROOT }),
+            point: url.map(String::as_str),
             base,
             freshest: delta.filter(|_| base.is_none() && self.base.is_some()).map(String::as_str),
         };
@@ -255,9 +255,11 @@ impl Writer {
         Ok(file.metadata().map_err(failed)?.len())
     }
 
-    /// The distribution point of the list and that of its delta; `None`: no leaf names it.
+    /// The distribution point of the list and that of its delta; `None`: it is about everything that the issuer has
+    /// certified. So is the root's, though issuing certificates name it: some verifiers want a list for the root itself,
+    /// which names none.
     fn urls(&self) -> Option<(String, String)> {
-        let (url, shard) = (self.public_url.as_ref()?, self.name.shard?);
+        let (url, shard) = (self.public_url.as_ref()?, self.name.shard.filter(|_| self.name.generation != ROOT)?);
         let (ca, generation) = (self.name.ca.as_str(), self.name.generation);
         let delta = pointers::delta_crl_url(url, ca, generation, shard);
         Some((pointers::crl_url(url, ca, generation, shard), delta))

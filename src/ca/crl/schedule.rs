@@ -14,6 +14,10 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 /// … and the longest.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// Caches ask at least this often whether there is a newer list: a revocation is told within this time wherever one is
+/// between.
+pub const KEPT_BY_CACHES: Duration = Duration::from_secs(3600);
+
 /// How often lists are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rhythm {

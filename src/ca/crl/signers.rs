@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{ListSigner, ListSigners};
-use crate::ca::generation::{Generation, Reader};
+use crate::ca::generation::Generation;
 use crate::ca::{Authority, CaError, Registry};
 use crate::clock::Timestamp;
 use crate::state::State;
@@ -23,9 +23,10 @@ impl ListSigners for Registry {
             match self.get(&name).await {
                 Ok(Some(authority)) => signers.extend(of(&authority, self.state(), now).await?),
                 Ok(None) => {}
-                // One CA that cannot be opened keeps no other from telling what it has revoked.
+                // One CA that cannot be opened keeps no other from telling what it has revoked; it is
+                // logged where it is opened.
                 Err(failure) => {
-                    tracing::error!(ca = name, "no CRL can be signed: {}", providers::error::chain(&failure));
+                    tracing::debug!(ca = name, "no CRL can be signed: {}", providers::error::chain(&failure));
                 }
             }
         }
@@ -43,8 +44,9 @@ async fn of(authority: &Authority, state: &State, now: Timestamp) -> Result<Vec<
             signers.push(issuing(authority, generation, state).await?);
         }
     }
-    let name = authority.name();
-    signers.extend(Reader { state, name }.root().await?.and_then(|root| root.list_signer(name)));
+    let terms = authority.terms.load_full();
+    let root = authority.reader(&terms).root().await?;
+    signers.extend(root.and_then(|root| root.list_signer(authority.name())));
     Ok(signers.into_iter().filter(|signer| signer.not_after > now).collect())
 }
 
@@ -68,4 +70,67 @@ async fn issuing(authority: &Authority, generation: &Generation, state: &State) 
         shards: generation.shards(state, authority.name()).await?,
         not_after: generation.not_after,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::ca::{AlternativeName, LeafRequest};
+    use crate::clock::Clock;
+    use crate::config::{self, Database, StateSettings};
+    use crate::pki::key::{KeyType, PrivateKey};
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn config(directory: &TempDir) -> config::Config {
+        let state = StateSettings {
+            directory: directory.path().to_owned(),
+            socket: directory.path().join("renewd.sock"),
+            node: "a".to_owned(),
+            database: Database::Sqlite,
+            seal_key: None,
+        };
+        config::Config {
+            state,
+            http: config::Http::default(),
+            resolver: config::Resolver::default(),
+            accounts: BTreeMap::new(),
+            cas: [("own".to_owned(), config::Ca::new(config::ca::Subject::named("Own")))].into(),
+            dns: BTreeMap::new(),
+            stores: BTreeMap::new(),
+            certificates: BTreeMap::new(),
+            notify: BTreeMap::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_old_generation_signs_lists_until_its_last_leaf_has_expired() {
+        let directory = TempDir::new().unwrap();
+        let config = config(&directory);
+        let state = State::open(&config.state).await.unwrap();
+        let registry = Registry::open(state, Clock::system(), &config);
+        let authority = registry.get("own").await.unwrap().unwrap();
+        let now = Clock::system().now();
+        let names = vec![AlternativeName::parse("a.example").unwrap()];
+        let spki_der = PrivateKey::generate(KeyType::EcdsaP256).unwrap().spki_der();
+        let leaf = LeafRequest { lifetime: Some(DAY * 30), ..LeafRequest::server("1", names, spki_der) };
+        authority.issue(&leaf, now).await.unwrap();
+        authority.rotate(1, now).await.unwrap();
+        let signs = async |days: u32| {
+            let signers = registry.list_signers(now.plus(DAY * days)).await.unwrap();
+            let mut generations: Vec<u32> = signers.iter().map(|signer| signer.generation).collect();
+            generations.sort_unstable();
+            generations
+        };
+        assert_eq!(signs(0).await, [0, 1, 2]);
+        assert_eq!(signs(36).await, [0, 1, 2], "its entries stand in a list for a while");
+        assert_eq!(signs(38).await, [0, 2]);
+        authority.export_root(&"gehe1m".into(), now).await.unwrap();
+        authority.forget_root().await.unwrap();
+        assert_eq!(signs(0).await, [1, 2], "a root elsewhere signs its list there");
+    }
 }

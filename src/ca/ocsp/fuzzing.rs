@@ -1,4 +1,5 @@
-//! What is fuzzed: bodies that take any octets, and panic where something is wrong with us.
+//! What is fuzzed: bodies that take any octets, and panic where something is wrong with us. `tests/fuzz.rs` runs them on a
+//! stable compiler, the targets in `fuzz/` on a nightly one.
 
 use super::request::Request;
 

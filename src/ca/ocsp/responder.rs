@@ -337,18 +337,16 @@ impl Responder {
                 tracing::error!(ca = self.name(), "OCSP asks in vain: {}", providers::error::chain(&failure));
                 ErrorStatus::TryLater
             })?;
-            if let Some(row) = found {
-                self.take_in(&row);
+            if let Some((serial, entry)) = found.as_ref().and_then(read_row) {
+                self.index().found(serial, entry);
             }
         }
         Ok(())
     }
 
     fn take_in(&self, row: &CaIndexRow) {
-        let generation = narrow(row.generation);
-        let status = Status::from_columns(row.revoked_at, row.reason);
-        if let Some(serial) = SerialKey::from_hex(&row.serial) {
-            self.index().read(serial, Entry { generation, status });
+        if let Some((serial, entry)) = read_row(row) {
+            self.index().read(serial, entry);
         }
     }
 
@@ -367,7 +365,7 @@ impl Responder {
         read?;
         *seen = Some(now);
         self.is_loaded.store(true, Ordering::Release);
-        tracing::debug!(ca = self.name(), certificates = self.index().len(), "the index is read");
+        tracing::info!(ca = self.name(), certificates = self.index().len(), "all certificates on record were read");
         Ok(())
     }
 
@@ -430,6 +428,12 @@ impl Signed {
             None => Answer::error(ErrorStatus::InternalError),
         }
     }
+}
+
+/// A row as the index keeps it.
+fn read_row(row: &CaIndexRow) -> Option<(SerialKey, Entry)> {
+    let status = Status::from_columns(row.revoked_at, row.reason);
+    Some((SerialKey::from_hex(&row.serial)?, Entry { generation: narrow(row.generation), status }))
 }
 
 /// The desk of the issuer of the first certificate that is ours.

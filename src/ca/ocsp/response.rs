@@ -83,7 +83,7 @@ pub struct Content<'a> {
 impl Content<'_> {
     /// ResponseData in DER: what is signed.
     #[must_use]
-    pub fn to_be_signed(&self) -> Vec<u8> {
+    pub fn to_be_signed(self) -> Vec<u8> {
         let key_hash = value(OCTET_STRING, &[self.responder_key_hash]);
         let by_key = value(context(2), &[&key_hash]);
         let (this_update, next_update) = (generalized_time(self.this_update), generalized_time(self.next_update));

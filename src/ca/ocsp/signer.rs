@@ -126,8 +126,7 @@ impl Maker<'_> {
         if let (None, Some(to_be_signed)) = (&row.certificate, row.to_be_signed.take()) {
             let by = self.generation.signer();
             let algorithm = by.algorithm_identifier_der();
-            let signed =
-                certificate::assemble(&to_be_signed, algorithm, &signed_aside(by, to_be_signed.clone()).await?);
+            let signed = certificate::assemble(&to_be_signed, algorithm, &by.sign_aside(&to_be_signed).await?);
             self.state.ocsp_responder_signed(&row.ca, &row.serial, &signed).await?;
             row = self.newest().await?.ok_or_else(|| self.damaged("a responder that was signed is not there"))?;
         }
@@ -143,10 +142,4 @@ impl Maker<'_> {
     fn damaged(&self, what: &'static str) -> CaError {
         CaError::Damaged { ca: self.authority.name().to_owned(), what }
     }
-}
-
-/// RSA takes its time, and a key in a token more: off the threads that serve everybody.
-async fn signed_aside(by: &Signer, message: Vec<u8>) -> Result<Vec<u8>, CaError> {
-    let by = by.clone();
-    tokio::task::spawn_blocking(move || by.sign(&message)).await.map_err(|_| CaError::Interrupted)?
 }

@@ -115,7 +115,8 @@ Examples:
 
     /// Revoke all certificates of a client that are in force, or one of them
     ///
-    /// A revocation is final: the client gets no certificate any more.
+    /// A revocation is final: a client whose current certificate is revoked gets no other. Given a serial in place of a
+    /// client, that certificate alone is revoked.
     #[command(after_help = "\
 Examples:
   renewd client revoke ann --reason keyCompromise
@@ -209,9 +210,9 @@ pub(in crate::cli) struct Named {
 /// What a certificate is asked for with.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Asked {
-    /// The CA's name in the config
+    /// The CA's name in the config [default: the only one]
     #[arg(long, value_name = "CA")]
-    pub(super) ca: String,
+    pub(super) ca: Option<String>,
     /// What the client is called [default: made of the common name]
     #[arg(long)]
     pub(super) id: Option<String>,
@@ -257,7 +258,7 @@ impl Asked {
     /// As the daemon wants it.
     pub(super) fn request(&self, common_name: Option<&str>, key: Option<&str>, csr: Option<&str>) -> Value {
         json!({
-            "ca": self.ca,
+            "ca": self.ca.as_deref().unwrap_or_default(),
             "id": self.id,
             "common_name": common_name.unwrap_or_default(),
             "email": self.email,
@@ -324,9 +325,9 @@ impl Listing {
 pub(in crate::cli) struct Batch {
     /// The CSV file
     pub(super) file: PathBuf,
-    /// The CA's name in the config, for rows that name none
+    /// The CA's name in the config, for rows that name none [default: the only one]
     #[arg(long, value_name = "CA")]
-    pub(super) ca: String,
+    pub(super) ca: Option<String>,
     /// Write keys, certificates and `results.csv` into this directory
     #[arg(long, value_name = "DIR")]
     pub(super) out: PathBuf,

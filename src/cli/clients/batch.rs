@@ -1,23 +1,19 @@
 //! `renewd client batch`: a table of clients, some rows at a time.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::super::failure::{Failure, Outcome};
 use super::super::output::Output;
 use super::super::world::World;
-use super::{arguments::Batch, files, wording};
-
-/// As many rows as are handed over in one go.
-const ROWS: usize = 50;
-
-/// The same where RSA keys are made: each takes seconds.
-const SLOW_ROWS: usize = 2;
-
-/// As long as the rows of one go may be, in octets; a single row may be longer.
-const OCTETS: usize = 24 * 1024;
+use super::arguments::Batch;
+use super::table::Table;
+use super::{files, wording};
 
 /// What came of a table.
 #[derive(Debug, Default)]
@@ -33,7 +29,7 @@ pub(super) struct Sum {
 }
 
 pub(super) async fn run(output: &Output, world: &World, batch: &Batch) -> Outcome {
-    let table = Table::read(batch)?;
+    let table = Table::read(&batch.file)?;
     let mut sum = Sum::default();
     let outcome = hand_over(world, batch, &table, &mut sum).await;
     // What was issued until then is told in any case.
@@ -54,10 +50,15 @@ pub(super) async fn run(output: &Output, world: &World, batch: &Batch) -> Outcom
 }
 
 async fn hand_over(world: &World, batch: &Batch, table: &Table, sum: &mut Sum) -> Result<(), Failure> {
-    let usual = json!({ "ca": batch.ca, "key": batch.key, "tenant": batch.tenant });
+    let usual = json!({ "ca": batch.ca.as_deref().unwrap_or_default(), "key": batch.key, "tenant": batch.tenant });
     let parts: &[&str] = if batch.dry_run { &[] } else { &["key", "crt", "fullchain"] };
     let mut first = 0;
     while first < table.rows.len() {
+        if let Err(fault) = &table.rows[first].cells {
+            sum.take(&unreadable(first + 1, fault), table);
+            first += 1;
+            continue;
+        }
         let rows = table.some(first, batch);
         let body = json!({
             "usual": usual,
@@ -68,77 +69,79 @@ async fn hand_over(world: &World, batch: &Batch, table: &Table, sum: &mut Sum) -
             "parts": parts,
         });
         let answer: Value = world.client.post("/clients/batch", &body).await.map_err(|error| world.explain(error))?;
-        for result in answer["results"].as_array().into_iter().flatten() {
-            sum.take(result, batch)?;
+        let results = answer["results"].as_array().map(Vec::as_slice).unwrap_or_default();
+        for result in results {
+            sum.take(result, table);
         }
+        files::write_all(&files_of(results, batch)?)?;
         first += rows.len();
     }
     Ok(())
 }
 
-/// The file, read.
-struct Table {
-    headers: Vec<String>,
-    rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    fn read(batch: &Batch) -> anyhow::Result<Self> {
-        let cannot = || format!("cannot read `{}`", batch.file.display());
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(&batch.file).with_context(cannot)?;
-        let cells = |record: &csv::StringRecord| record.iter().map(str::to_owned).collect::<Vec<_>>();
-        let headers = cells(reader.headers().with_context(cannot)?);
-        let rows = reader.records().map(|record| record.map(|record| cells(&record)));
-        Ok(Self { headers, rows: rows.collect::<Result<_, _>>().with_context(cannot)? })
-    }
-
-    /// Rows from `first` on: one at least.
-    fn some(&self, first: usize, batch: &Batch) -> &[Vec<String>] {
-        let rows = &self.rows[first..];
-        let slow = |row: &Vec<String>| row.iter().any(|cell| cell.trim().starts_with("rsa-"));
-        let most =
-            match batch.key.as_deref().is_some_and(|key| key.starts_with("rsa-")) || rows.iter().take(ROWS).any(slow) {
-                true => SLOW_ROWS,
-                false => ROWS,
-            };
-        let mut octets = 0;
-        let fits = |row: &&Vec<String>| {
-            octets += row.iter().map(|cell| cell.len() + 3).sum::<usize>();
-            octets <= OCTETS
-        };
-        let count = rows.iter().take(most).take_while(fits).count().max(1);
-        &rows[..count]
-    }
+/// What the daemon would tell of a row that it could not be given.
+fn unreadable(row: usize, column: &str) -> Value {
+    let fault = json!({ "column": column, "problem": "it is no UTF-8", "hint": "save the table as UTF-8" });
+    json!({ "outcome": "refused", "row": row, "errors": [fault] })
 }
 
 impl Sum {
-    fn take(&mut self, result: &Value, batch: &Batch) -> anyhow::Result<()> {
+    fn take(&mut self, result: &Value, table: &Table) {
         match result["outcome"].as_str() {
             Some("refused") => self.refused += 1,
             Some("repeated") => self.repeated += 1,
             _ => self.issued += 1,
         }
-        for file in result["files"].as_array().into_iter().flatten() {
-            let file = files::File::read(file)?;
-            files::write(&batch.out.join(&file.file_name), &file.bytes)?;
-        }
         let mut told = result.clone();
         if let Some(members) = told.as_object_mut() {
             members.remove("files");
+            members.insert("line".to_owned(), json!(table.line(&result["row"])));
         }
         self.results.push(told);
-        Ok(())
     }
 }
 
-/// `row,outcome,id,identifier,common_name,serial,not_after,errors`.
+/// The files that the daemon's answer holds, each with its place.
+fn files_of(results: &[Value], batch: &Batch) -> anyhow::Result<BTreeMap<PathBuf, Zeroizing<Vec<u8>>>> {
+    let mut found = BTreeMap::new();
+    for result in results {
+        for file in result["files"].as_array().into_iter().flatten() {
+            let file = files::File::read(file)?;
+            found.insert(folder(result, batch).join(&file.file_name), file.bytes);
+        }
+    }
+    Ok(found)
+}
+
+/// Where the files of a row go: those of another tenant than the one on the command line have a directory of their own,
+/// since two tenants may call their clients alike.
+fn folder(result: &Value, batch: &Batch) -> PathBuf {
+    let tenant = result["client"]["tenant"].as_str().unwrap_or_default();
+    match tenant.is_empty() || batch.tenant.as_deref() == Some(tenant) || tenant.contains(['/', '.']) {
+        true => batch.out.clone(),
+        false => batch.out.join(tenant),
+    }
+}
+
+/// `line,row,outcome,id,identifier,common_name,serial,not_after,errors`.
 fn results(sum: &Sum) -> anyhow::Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(["row", "outcome", "id", "identifier", "common_name", "serial", "not_after", "errors"])?;
+    writer.write_record([
+        "line",
+        "row",
+        "outcome",
+        "id",
+        "identifier",
+        "common_name",
+        "serial",
+        "not_after",
+        "errors",
+    ])?;
     for result in &sum.results {
         let client = &result["client"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         writer.write_record([
+            result["line"].to_string(),
             result["row"].to_string(),
             text(&result["outcome"]),
             text(&client["id"]),

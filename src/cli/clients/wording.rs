@@ -48,7 +48,7 @@ pub(super) fn client(view: &ClientView, now: Timestamp) -> String {
         ("Serial", view.serial.clone()),
         ("Valid from", when(&view.not_before)),
         ("Expires", when(&view.not_after)),
-        ("Renewed by itself", Some(if view.auto_renew { "yes" } else { "no" }.to_owned())),
+        ("Renewed by itself", Some(if view.auto_renew && view.status != "revoked" { "yes" } else { "no" }.to_owned())),
         ("Next renewal", when(&view.renewal_at)),
         ("Last renewal failed", view.renewal_error.clone()),
         ("Made", Some(format!("{} by {}", beside(&view.created_at, now), view.created_by))),
@@ -98,8 +98,8 @@ pub(super) fn batch(sum: &Sum, dry_run: bool) -> String {
     let issued = if dry_run { "would be issued" } else { "issued" };
     let head = format!("{} {issued}, {} issued before, {} refused\n", sum.issued, sum.repeated, sum.refused);
     let lines = sum.results.iter().flat_map(|result| {
-        let row = result["row"].to_string();
-        faults(result).into_iter().map(move |fault| format!("row {row}: {fault}\n"))
+        let line = result["line"].to_string();
+        faults(result).into_iter().map(move |fault| format!("line {line}: {fault}\n"))
     });
     lines.chain([head]).collect()
 }

@@ -376,8 +376,8 @@ pub(in crate::state) async fn follow(write: &mut Write, ca: &str, serial: &str) 
     .execute(&mut **write)
     .await?;
     sqlx::query(
-        "UPDATE client SET renew_next = CASE WHEN standing = 'active' AND auto_renew = 1 THEN renew_at ELSE NULL END \
-         WHERE ca = $1 AND serial = $2",
+        "UPDATE client SET renew_next = CASE WHEN standing = 'active' AND auto_renew = 1 THEN renew_at ELSE NULL END, \
+         renew_failures = 0, renew_error = NULL WHERE ca = $1 AND serial = $2",
     )
     .bind(ca)
     .bind(serial)

@@ -156,6 +156,18 @@ impl State {
         self.add_event(write, &event, run, now).await
     }
 
+    /// The subjects of alerts of this kind that stand, of those that begin so.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn alerts_standing(&self, kind: EventKind, start: &str) -> Result<Vec<String>> {
+        let subjects: Vec<String> = sqlx::query_scalar("SELECT subject FROM alert WHERE kind = $1 ORDER BY subject")
+            .bind(kind.as_str())
+            .fetch_all(self.reader())
+            .await?;
+        Ok(subjects.into_iter().filter(|subject| subject.starts_with(start)).collect())
+    }
+
     /// Forgets what was told of a certificate that is no longer wanted: it will not become well.
     ///
     /// # Errors
