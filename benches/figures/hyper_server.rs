@@ -24,7 +24,7 @@ const WORD: &str = "--bare-hyper";
 
 /// Such a server, as a process of its own.
 pub struct Bare {
-    _process: Process,
+    process: Process,
     _folder: Folder,
     address: SocketAddr,
 }
@@ -47,12 +47,17 @@ impl Bare {
         let mut process = Process::spawn(&mut command, &folder.log());
         let up = process.wait_until(|| std::net::TcpStream::connect(address).is_ok());
         up.unwrap_or_else(|error| panic!("the bare server does not come up: {error}"));
-        Self { _process: process, _folder: folder, address }
+        Self { process, _folder: folder, address }
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 }
 

@@ -52,6 +52,11 @@ pub fn cpu(process: u32, over: Duration) -> f64 {
     (ticks(process) - before) / TICKS_A_SECOND / since.elapsed().as_secs_f64() * 100.0
 }
 
+/// The time that a process has spent on processors since it began.
+pub fn spent(process: u32) -> Duration {
+    Duration::from_secs_f64(ticks(process) / TICKS_A_SECOND)
+}
+
 /// Mebibytes, for people.
 pub fn mebibytes(kibibytes: u32) -> String {
     format!("{:.1} MiB", f64::from(kibibytes) / 1024.0)

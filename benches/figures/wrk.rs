@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::peers::folder::Folder;
 use crate::peers::programs;
+use crate::usage;
 
 /// Connections that `wrk` keeps.
 const CONNECTIONS: &str = "32";
@@ -27,6 +28,24 @@ function request()
 end
 ";
 
+/// A server under load.
+#[derive(Clone, Copy)]
+pub struct Server {
+    /// The process id.
+    pub process: u32,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// What a server gave.
+#[derive(Clone, Copy)]
+pub struct Yield {
+    /// Answers a second.
+    pub rate: f64,
+    /// Answers a second of its own time on a processor: the rate where nothing else wants that.
+    pub a_core_second: f64,
+}
+
 /// Paths to be asked for, one after another, in a file of one line each.
 pub struct Load {
     folder: Folder,
@@ -42,22 +61,26 @@ impl Load {
         Self { folder, paths }
     }
 
-    /// Answers a second that a server gives over so many seconds.
+    /// What a server gives over so many seconds.
     ///
     /// # Panics
     /// When an answer is not 200, or a connection breaks.
-    pub fn rate(&self, launcher: &[&str], address: SocketAddr, seconds: u32) -> f64 {
+    pub fn put_on(&self, launcher: &[&str], server: Server, seconds: u32) -> Yield {
         let wrk = programs::find("wrk");
         let mut command = Command::new(launcher.first().map_or_else(|| wrk.clone(), |program| programs::find(program)));
         if let Some((_, words)) = launcher.split_first() {
             command.args(words).arg(wrk);
         }
         command.args(["-t1", "-c", CONNECTIONS, "-d", &format!("{seconds}s"), "-s"]).arg(self.folder.file("load.lua"));
-        command.arg(format!("http://{address}")).arg("--").arg(&self.paths);
+        command.arg(format!("http://{}", server.address)).arg("--").arg(&self.paths);
+        let before = usage::spent(server.process);
         let said = programs::must(&mut command, "");
+        let spent = usage::spent(server.process).saturating_sub(before);
         assert!(!said.contains("Non-2xx") && !said.contains("Socket errors"), "{said}");
         let rate = said.lines().find_map(|line| line.trim().strip_prefix("Requests/sec:")?.trim().parse().ok());
-        rate.unwrap_or_else(|| panic!("wrk says no rate: {said}"))
+        let count = said.lines().find_map(|line| line.trim().split_once(" requests in ")?.0.parse::<f64>().ok());
+        let (rate, count) = rate.zip(count).unwrap_or_else(|| panic!("wrk says no rate: {said}"));
+        Yield { rate, a_core_second: count / spent.as_secs_f64() }
     }
 }
 

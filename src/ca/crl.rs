@@ -34,6 +34,7 @@ pub use inspection::{Amiss, inspect};
 pub use schedule::{Freshness, Rhythm};
 pub use standing::{CaLists, Listed, Lists};
 
+use super::generation::ROOT;
 use super::key::Signer;
 use super::{CaError, pointers};
 use crate::clock::Timestamp;
@@ -198,9 +199,32 @@ impl Crls {
                 lists.push(Listed::new(name, head, rhythm));
             }
         }
+        lists.extend(rows.into_keys().filter_map(|name| self.left_behind(name)));
         self.0.lists.store(Arc::new(Lists::new(lists)));
         self.0.published.notify_waiters();
         Ok(again.max(now))
+    }
+
+    /// The list of a root whose key is elsewhere: nobody here makes it any more, and it must not lapse unseen.
+    fn left_behind(&self, name: CrlName) -> Option<Listed> {
+        let head = self.head(&name).filter(|_| name.generation == ROOT)?;
+        let validity = head.next_update.since(head.this_update);
+        Some(Listed::new(name, Some(head), Rhythm { validity, refresh: validity / 2 }))
+    }
+
+    /// Makes the lists of a signer whose key is about to go: they last that long, unless its certificate ends sooner.
+    ///
+    /// # Errors
+    /// Where a list cannot be made.
+    pub async fn publish_last(&self, signer: &ListSigner, validity: Duration, now: Timestamp) -> Result<(), CrlError> {
+        for name in self.names(signer).await? {
+            let row = self.0.state.crl(&name).await?;
+            let rhythm = Rhythm { validity, refresh: validity / 2 };
+            let made = Making { rhythm, ..self.making(signer, &name, row, now) }.publish().await?;
+            info!(ca = name.ca, number = made.number, "the last CRL of a key that goes was published");
+            self.remember(&name, made.took, now);
+        }
+        Ok(())
     }
 
     /// Makes one list where it is due: when to look at it again.

@@ -135,6 +135,12 @@ impl Signer {
         matches!(&self.0.key, Key::Token(key) if key.is_failing())
     }
 
+    /// Signing takes long: it is done off the threads that serve everybody.
+    #[must_use]
+    pub fn is_slow(&self) -> bool {
+        matches!(self.0.key, Key::Rsa(_) | Key::Token(_))
+    }
+
     /// Signs a message, off the threads that serve everybody where that takes long: with RSA, or in a token.
     ///
     /// # Errors

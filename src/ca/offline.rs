@@ -83,7 +83,8 @@ impl Authority {
         Ok(file)
     }
 
-    /// Forgets the root's key. Issuing goes on; the next generation is signed elsewhere, and the root's own CRL ends.
+    /// Forgets the root's key. Issuing goes on; the next generation is signed elsewhere, and the root's own
+    /// list is made no more.
     ///
     /// # Errors
     /// `NotExported`, `NoRoot`, `RootKeyElsewhere`, `RootKeyInToken`, and where the database fails.

@@ -150,7 +150,11 @@ fn path(named: &Named, what: &str) -> String {
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
-    Ok(std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?)
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    if text.trim().is_empty() {
+        return Err(anyhow::anyhow!("`{}` is empty", path.display()).into());
+    }
+    Ok(text)
 }
 
 /// A password is never an argument: others see those.

@@ -117,8 +117,8 @@ Example:
 
     /// Forget the root's key, after it was exported
     ///
-    /// The CA goes on issuing. Its next issuing certificate has to be signed where the root's key is, and no CRL of the
-    /// root is made any more.
+    /// The CA goes on issuing. Its next issuing certificate has to be signed where the root's key is. The root's last
+    /// CRL is made, for a year: within it the key comes back for a moment (`restore`), and goes again.
     #[command(after_help = "\
 Example:
   renewd ca root forget internal --yes")]

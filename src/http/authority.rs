@@ -21,12 +21,13 @@ use crate::ca::revoke::{Outcome, Reason, RevocationError, Standing};
 use crate::ca::{Authority, CaError, Generation, Signed};
 use crate::config::duration;
 use crate::pki::leaf;
+use crate::pki::pem::{self, Label};
 use crate::pki::serial::Serial;
 use crate::report::SCHEMA;
 use crate::state::ca::CaRow;
 
 /// The root's generation.
-const ROOT: u32 = 0;
+pub(super) const ROOT: u32 = 0;
 
 const PEM: &str = "application/pem-certificate-chain";
 const DER: &str = "application/pkix-cert";
@@ -38,15 +39,23 @@ pub(super) async fn newest(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (name, suffix) = file.rsplit_once('.').ok_or_else(unknown)?;
-    let authority = app.registry.get(name).await.map_err(|error| unanswerable(&error))?.ok_or_else(unknown)?;
-    // A CA that was left unfinished is not there yet.
-    let newest = authority.newest().map_err(|_| unknown())?;
+    // What is on record is told of, also while a token with the CA's keys is missing.
+    let row = app.state.newest_ca(name).await?.ok_or_else(unknown)?;
+    let issuing = certificate(&row)?;
     let (content_type, body) = match suffix {
-        "crt" => (DER, newest.certificate.clone()),
-        "pem" => (PEM, authority.chain_pem().map_err(|_| unknown())?.into_bytes()),
+        "crt" => (DER, issuing.to_vec()),
+        "pem" => {
+            let above = match &row.above {
+                Some(above) => above.clone(),
+                None => vec![certificate(&app.state.ca(name, ROOT).await?.ok_or_else(unknown)?)?.to_vec()],
+            };
+            let ders = std::iter::once(issuing).chain(above.iter().map(Vec::as_slice));
+            let chain: String = ders.map(|der| pem::encode(Label::Certificate, der)).collect();
+            (PEM, chain.into_bytes())
+        }
         _ => return Err(unknown()),
     };
-    let document = Document { content_type, file_name: file.clone(), modified: newest.not_before, body };
+    let document = Document { content_type, file_name: file.clone(), modified: row.not_before, body };
     Ok(document.answer(&headers))
 }
 
@@ -271,12 +280,6 @@ pub(super) fn refused(error: &CaError) -> Problem {
         true => Problem::unprocessable(words),
         false => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, words),
     }
-}
-
-/// Whoever asks over the network is told that it is our fault; the log says what it is.
-fn unanswerable(error: &CaError) -> Problem {
-    tracing::error!("a CA cannot be opened: {}", providers::error::chain(error));
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the CA cannot be opened: see renewd's log")
 }
 
 impl From<RevocationError> for Problem {

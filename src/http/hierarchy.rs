@@ -1,5 +1,7 @@
 //! `/cas/{name}/…` on the local socket: what comes from outside, and what is taken there.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
@@ -7,6 +9,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use http::StatusCode;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use secrecy::SecretString;
@@ -14,10 +17,11 @@ use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::authority::{open, refused, told};
+use super::authority::{ROOT, open, refused, told};
 use super::local::{Asker, name_of, read};
 use super::{App, Problem};
-use crate::ca::{self, BroughtIn, CaError};
+use crate::ca::crl::CrlError;
+use crate::ca::{self, BroughtIn, CaError, RootKey};
 use crate::config::Config;
 use crate::pki::bundle;
 use crate::pki::key::PrivateKey;
@@ -33,6 +37,9 @@ pub(super) fn router() -> Router<App> {
         .route("/cas/{name}/root/forget", post(forget_root))
         .route("/cas/{name}/root/restore", post(restore_root))
 }
+
+/// The last CRL of a root whose key goes lasts so long: a year.
+const LAST_LIST: Duration = Duration::from_secs(365 * 86_400);
 
 type Answer = Result<Response, Problem>;
 
@@ -122,6 +129,8 @@ async fn install(State(app): State<App>, asker: Asker, Path(name): Path<String>,
 }
 
 async fn answer(app: &App, name: &str, brought: &BroughtIn) -> Answer {
+    // The new generation has its lists at once.
+    app.crls.look();
     let mut view = told(app, &*open(app, name).await?).await?;
     view["remarks"] = json!(brought.remarks);
     Ok(Json(view).into_response())
@@ -143,9 +152,27 @@ async fn export_root(State(app): State<App>, asker: Asker, Path(name): Path<Stri
 
 async fn forget_root(State(app): State<App>, asker: Asker, Path(name): Path<String>) -> Answer {
     let authority = open(&app, &name).await?;
+    let root = authority.root().await.map_err(|error| refused(&error))?;
+    if root.is_some_and(|root| root.exported_at.is_some() && root.key == RootKey::Here) {
+        publish_last(&app, &name).await?;
+    }
     authority.forget_root().await.map_err(|error| refused(&error))?;
     tell(&name, "root forget", asker);
     Ok(Json(told(&app, &authority).await?).into_response())
+}
+
+/// The root's list outlasts its key for a while: issuing certificates name it.
+async fn publish_last(app: &App, name: &str) -> Result<(), Problem> {
+    let now = app.clock.now();
+    let signers = app.crls.signers(now).await.map_err(|error| refused(&error))?;
+    let Some(root) = signers.iter().find(|signer| signer.ca == name && signer.generation == ROOT) else {
+        return Ok(());
+    };
+    let failed = |error: CrlError| {
+        let words = providers::error::chain(&error);
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the root's last CRL was not made: {words}"))
+    };
+    app.crls.publish_last(root, LAST_LIST, now).await.map_err(failed)
 }
 
 async fn restore_root(State(app): State<App>, asker: Asker, Path(name): Path<String>, body: Bytes) -> Answer {

@@ -166,7 +166,7 @@ fn what_is_asked_wrongly_is_told() {
         (&["client", "issue", "--ca", "own", "--cn", "Ann", "--key", "dsa"], 2, "ecdsa-p256"),
         (&["client", "issue", "--ca", "own", "--cn", "Ann", "--email", "x"], 1, "mail address"),
         (&["client", "issue", "--ca", "own", "--cn", ""], 1, "`common_name`: it is empty"),
-        (&["client", "sign", "--ca", "own", "--csr", path(&empty)], 1, "no certificate request"),
+        (&["client", "sign", "--ca", "own", "--csr", path(&empty)], 1, "empty` is empty"),
         (&["client", "sign", "--ca", "own", "--csr", "/nowhere"], 1, "cannot read `/nowhere`"),
         (&[&pkcs12[..], &["/nowhere"]].concat(), 1, "/nowhere"),
         (&[&pkcs12[..], &[path(&empty)]].concat(), 1, "empty"),

@@ -107,6 +107,13 @@ fn issues_under(daemon: &Daemon, root: &str) -> Vec<String> {
     chain
 }
 
+/// Months since the year 0 of an RFC 3339 time.
+fn month(time: &serde_json::Value) -> i32 {
+    let time = time.as_str().expect("a time");
+    let number = |range: std::ops::Range<usize>| time[range].parse::<i32>().expect("a number");
+    number(0..4) * 12 + number(5..7)
+}
+
 fn generations(daemon: &Daemon) -> usize {
     daemon.cli_json(&["ca", "show", "own"])["generations"].as_array().unwrap().len()
 }
@@ -225,6 +232,20 @@ fn the_root_goes_offline_and_signs_the_next_generation_there() {
     let told = done(&daemon, &["ca", "root", "forget", "own", "--yes"]);
     assert!(told.contains("its key is elsewhere"), "{told}");
     assert!(refused(&daemon, &["ca", "rotate", "own"]).contains("renewd ca csr"));
+    // The root's list outlasts its key, and is watched.
+    daemon.until(LIMIT, "the root's last list is told of", |daemon| {
+        let shown = daemon.cli_json(&["ca", "show", "own"]);
+        let list = shown["crls"].as_array().unwrap().iter().find(|list| list["generation"] == 0).cloned();
+        list.is_some_and(|list| month(&list["next_update"]) - month(&list["this_update"]) >= 11)
+    });
+    assert_eq!(daemon.json("/health")["checks"]["crls"]["status"], "ok");
+    let list = home.write("root.crl", &daemon.get("/crl/own/0/all.pem").text());
+    let trusted = home.write("trusted.pem", &openssl::certificates(&daemon.get("/ca/own.pem").text())[1]);
+    let verified = programs::run(
+        Command::new(programs::find("openssl")).args(["crl", "-noout", "-in", path(&list), "-CAfile", path(&trusted)]),
+        "",
+    );
+    assert!(said(&verified).contains("verify OK"), "{}", said(&verified));
 
     let safe = home.file("safe.pem");
     let pass = format!("file:{}", path(&password));
