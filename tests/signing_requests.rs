@@ -1,19 +1,12 @@
-//! Signing requests that `openssl` has made, read one by one, and then damaged in every way that comes to mind.
+//! Signing requests that `openssl` has made, read one by one; `tests/fuzz.rs` damages them.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
-use renewd::ca::csr::{Request, fuzzing};
+use renewd::ca::csr::Request;
 use renewd::config::ca::profile::built_in;
-
-/// How long requests are damaged, in seconds, where nobody says it.
-const SECONDS: u64 = 10;
-
-/// Says it.
-const VARIABLE: &str = "RENEWD_FUZZ_SECONDS";
 
 /// What becomes of each file: `None`: the profile `client` has room for all of it.
 const EXPECTED: [(&str, Option<&str>); 31] = [
@@ -98,58 +91,5 @@ fn a_damaged_signature_or_message_is_no_request() {
             // DER writes a signature of ECDSA in one way; nothing else of a request is outside its own signature.
             assert!(read.is_err(), "{name}: octet {place} may be another: {:?} and {:?}", read.unwrap(), request);
         }
-    }
-}
-
-#[test]
-fn the_damaged_harm_nobody() {
-    let corpus: Vec<Vec<u8>> = corpus().into_values().collect();
-    corpus.iter().for_each(|der| fuzzing::signing_request(der));
-    let seconds = std::env::var(VARIABLE).ok().and_then(|text| text.parse().ok()).unwrap_or(SECONDS);
-    let (end, mut dice) = (Instant::now() + Duration::from_secs(seconds), Dice(0x9e37_79b9_7f4a_7c15));
-    let mut count = 0_u64;
-    while Instant::now() < end {
-        for _ in 0..100 {
-            let mut octets = corpus[dice.below(corpus.len())].clone();
-            for _ in 0..=dice.below(4) {
-                damage(&mut octets, &corpus, &mut dice);
-            }
-            fuzzing::signing_request(&octets);
-            count += 1;
-        }
-    }
-    eprintln!("{count} damaged requests");
-    assert!(count > 100);
-}
-
-/// Another octet, one more, one less, a piece of another request, or an end.
-fn damage(octets: &mut Vec<u8>, corpus: &[Vec<u8>], dice: &mut Dice) {
-    let place = dice.below(octets.len().max(1));
-    match dice.below(6) {
-        0 if !octets.is_empty() => octets[place] ^= 1 << dice.below(8),
-        1 if !octets.is_empty() => octets[place] = [0, 1, 0x7f, 0x80, 0x82, 0xff, 0x30, 0x31][dice.below(8)],
-        2 => octets.insert(place.min(octets.len()), dice.below(256) as u8),
-        3 if !octets.is_empty() => drop(octets.remove(place)),
-        4 => {
-            let other = &corpus[dice.below(corpus.len())];
-            let from = dice.below(other.len());
-            let piece = &other[from..(from + dice.below(40)).min(other.len())];
-            let end = (place + piece.len()).min(octets.len());
-            octets.splice(place.min(end)..end, piece.iter().copied());
-        }
-        _ => octets.truncate(place),
-    }
-}
-
-/// The same throws each time (xorshift64*).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let thrown = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
-        usize::try_from(thrown).unwrap_or(0) % bound
     }
 }

@@ -153,11 +153,6 @@ impl Signer {
         tokio::task::spawn_blocking(move || signer.sign(&message)).await.map_err(|_| CaError::Interrupted)?
     }
 
-    /// A signature takes long: with RSA, or in a token.
-    pub(super) fn is_slow(&self) -> bool {
-        matches!(self.0.key, Key::Rsa(_) | Key::Token(_))
-    }
-
     /// From a private key in PKCS#8 DER.
     ///
     /// # Errors
