@@ -7,11 +7,13 @@ mod certificate;
 pub mod client;
 mod constraints;
 pub mod crl;
+pub mod csr;
 mod error;
 mod extension;
 mod generation;
 mod import;
 pub mod index;
+mod issue;
 pub mod key;
 mod make;
 pub mod name;
@@ -25,6 +27,8 @@ mod registry;
 mod request;
 pub mod revoke;
 mod rotate;
+pub mod sign;
+mod spread;
 mod strength;
 pub mod token;
 
@@ -45,17 +49,16 @@ pub use outside::OutsideError;
 pub use pending::{Pending, pending};
 pub use pointers::LeafPointers;
 pub use registry::Registry;
+pub use sign::Signed;
 
 use crate::clock::Timestamp;
 use crate::config;
-use crate::crash;
-use crate::pki::chain::Chain;
 use crate::pki::pem::{self, Label};
 use crate::state::State;
-use crate::state::ca::{CaCertificateRow, NewCaCertificate};
 
 use generation::Reader;
-use index::{Index, SerialKey};
+use index::Index;
+use issue::Queue;
 use make::{FIRST, Maker};
 
 /// A private CA: all its generations, the newest of which issues.
@@ -66,6 +69,7 @@ pub struct Authority {
     terms: ArcSwap<Terms>,
     generations: ArcSwap<Vec<Arc<Generation>>>,
     index: Index,
+    queue: Queue,
     /// Held while a generation is made.
     rotating: Mutex<()>,
     /// It was said that the next generation has to be signed elsewhere.
@@ -146,6 +150,7 @@ impl Authority {
             terms: ArcSwap::from_pointee(terms),
             generations: ArcSwap::from_pointee(generations),
             index: Index::default(),
+            queue: Queue::default(),
             rotating: Mutex::default(),
             warned: AtomicBool::new(false),
         })
@@ -153,80 +158,6 @@ impl Authority {
 
     pub(crate) fn set_terms(&self, terms: Terms) {
         self.terms.store(Arc::new(terms));
-    }
-
-    /// Issues a leaf: the same chain, octet by octet, each time that the same order asks, whatever else it asks for.
-    ///
-    /// # Errors
-    /// Where the database fails, the issuing certificate has expired, or the profile has no room for what is asked.
-    pub async fn issue(&self, request: &LeafRequest, now: Timestamp) -> Result<Chain, CaError> {
-        let row = match self.leaf_of(&request.order).await? {
-            Some(row) => row,
-            None => self.intend(request, now).await?,
-        };
-        let issuing = self.generation(row.generation);
-        let issuing = issuing.ok_or_else(|| self.damaged("a leaf's issuing certificate is not there"))?;
-        self.complete(row, &issuing).await
-    }
-
-    /// Writes down what is going to be signed.
-    async fn intend(&self, request: &LeafRequest, now: Timestamp) -> Result<CaCertificateRow, CaError> {
-        let terms = self.terms.load_full();
-        let config = terms.config.as_ref().ok_or(CaError::Retired)?;
-        let issuing = self.fresh(config, now).await?;
-        let shard = issuing.take_shards(&self.state, &self.name, 1).await?[0];
-        let by =
-            profile::Terms { ca: &self.name, config, public_url: terms.public_url.as_deref(), issuing: &issuing, now };
-        let leaf = profile::leaf(request, shard, &by)?;
-        let new = NewCaCertificate {
-            ca: &self.name,
-            serial: leaf.draft.serial.to_string(),
-            generation: issuing.number,
-            order_id: &request.order,
-            names: &request.names.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            profile: &request.profile,
-            subject: &leaf.common_name,
-            shard,
-            not_before: leaf.draft.not_before,
-            not_after: leaf.draft.not_after,
-            to_be_signed: &leaf.draft.to_be_signed,
-        };
-        self.state.add_ca_certificate(&new, now).await?;
-        crash::named("leaf_written");
-        // Somebody else may have written for this order: only what is on record is told of.
-        let row = self.reread(&request.order).await?;
-        self.tell_index(&row);
-        Ok(row)
-    }
-
-    /// Signs what was written down, unless that is done, and keeps the first signature.
-    async fn complete(&self, mut row: CaCertificateRow, issuing: &Generation) -> Result<Chain, CaError> {
-        if let (None, Some(to_be_signed)) = (&row.certificate, &row.to_be_signed) {
-            let signature = issuing.signer().sign_aside(to_be_signed).await?;
-            let algorithm = issuing.signer().algorithm_identifier_der();
-            crash::named("leaf_signed");
-            let signed = certificate::assemble(to_be_signed, algorithm, &signature);
-            self.state.ca_certificate_signed(&self.name, &row.serial, &signed).await?;
-            // Somebody else may have signed at the same time: theirs is the one that is on record, then.
-            row = self.reread(&row.order_id).await?;
-        }
-        let certificate = row.certificate.ok_or_else(|| self.damaged("a leaf without anything to sign"))?;
-        Ok(Chain::from_ders([vec![certificate], issuing.chain()].concat())?)
-    }
-
-    /// OCSP knows it from now on: nothing is signed that it would call unknown.
-    fn tell_index(&self, row: &CaCertificateRow) {
-        if let Some(serial) = SerialKey::from_hex(&row.serial) {
-            self.index.issued(serial, row.generation);
-        }
-    }
-
-    async fn leaf_of(&self, order: &str) -> Result<Option<CaCertificateRow>, CaError> {
-        Ok(self.state.ca_certificate_of(&self.name, order).await?)
-    }
-
-    async fn reread(&self, order: &str) -> Result<CaCertificateRow, CaError> {
-        self.leaf_of(order).await?.ok_or_else(|| self.damaged("a leaf that was written is not there"))
     }
 
     fn damaged(&self, what: &'static str) -> CaError {

@@ -10,7 +10,7 @@ pub const VARIABLE: &str = "RENEWD_CRASH_AT";
 
 macro_rules! points {
     ($($(#[$list_doc:meta])* $list:ident { $($(#[$doc:meta])* $variant:ident => $name:literal,)* })*) => {
-        /// A place between two steps of one certificate's life (the table in `docs/ARCHITECTURE.md`), or of its revocation.
+        /// A place between two steps of one certificate's life (the table in `docs/ARCHITECTURE.md`), its signature or revocation.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Point { $($($(#[$doc])* $variant,)*)* }
 
@@ -67,6 +67,14 @@ points! {
         TxtWithdrawn => "txt_withdrawn",
         /// 10: the deploy command ran, its row does not say so.
         Deployed => "deployed",
+    }
+
+    /// Every point of a leaf that a private CA signs, in the order in which it meets them.
+    LEAF {
+        /// What is to be signed is written, the signature is not made.
+        LeafWritten => "leaf_written",
+        /// The signature is made, and not written.
+        LeafSigned => "leaf_signed",
     }
 
     /// Every point of a revocation by a private CA, in the order in which it meets them.

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod ca;
 pub mod ca_index;
+pub mod ca_leaf;
 pub mod ca_request;
 pub mod ca_revocation;
 pub mod certificate;

@@ -37,6 +37,11 @@ fn ocsp_requests_get_well_formed_answers() {
     run(&seeds, &|octets| ca.ask(octets));
 }
 
+#[test]
+fn signing_requests_are_read_or_refused() {
+    run(&corpus("csr"), &|octets| renewd::ca::csr::fuzzing::signing_request(octets));
+}
+
 /// Replays the seeds as they are, and mutates them until the time is over. An input that makes the body panic is shown.
 fn run(seeds: &[Vec<u8>], body: &dyn Fn(&[u8])) {
     let seed = number("RENEWD_FUZZ_SEED").unwrap_or_else(|| rand::rng().random());

@@ -5,7 +5,6 @@
 //! one up again ([`Clients::finish`], a repeated request) gets the same certificate.
 
 pub mod batch;
-mod csr;
 mod download;
 mod error;
 mod finish;

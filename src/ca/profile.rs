@@ -12,6 +12,7 @@ use super::{CaError, LeafRequest, constraints, strength};
 use crate::clock::Timestamp;
 use crate::config;
 use crate::config::ca::{LeafProfile, SubjectRules};
+use crate::identifier::Identifier;
 use crate::pki::key::KeyType;
 use crate::pki::serial::Serial;
 
@@ -118,8 +119,24 @@ pub(super) struct LeafDraft {
     pub common_name: String,
 }
 
+/// What a leaf will be, but for the CRL that would name it.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// A Name in DER.
+    subject: Vec<u8>,
+    common_name: String,
+    extensions: Vec<Extension>,
+    not_before: Timestamp,
+    not_after: Timestamp,
+}
+
 /// A leaf that the CRL of `shard` would name.
 pub(super) fn leaf(request: &LeafRequest, shard: u32, terms: &Terms<'_>) -> Result<LeafDraft, CaError> {
+    plan(request, terms)?.draft(request, shard, terms)
+}
+
+/// Holds a request against its profile and the issuing certificate.
+pub(super) fn plan(request: &LeafRequest, terms: &Terms<'_>) -> Result<Plan, CaError> {
     let profile = terms.config.profiles.get(&request.profile);
     let profile = profile.ok_or_else(|| CaError::NoProfile { profile: request.profile.clone() })?;
     let key = strength::check(&request.spki_der)?;
@@ -133,22 +150,31 @@ pub(super) fn leaf(request: &LeafRequest, shard: u32, terms: &Terms<'_>) -> Resu
     constraints.iter().try_for_each(|held| held.check(&request.names, subject.common_name.as_deref()))?;
     let lifetime = lifetime(request, profile, terms.config)?;
     let (not_before, not_after) = within((terms.issuing.not_before, terms.issuing.not_after), lifetime, terms.now)?;
-    let mut extensions = leaf_extensions(request, profile, key, terms.issuing, subject.is_empty())?;
-    if not_after.since(terms.now) <= SHORT_LIVED {
-        extensions.push(Extension::no_revocation_available());
-    } else if let Some(url) = terms.public_url {
-        extensions.extend(pointers(url, terms, shard)?);
+    let extensions = leaf_extensions(request, profile, key, terms.issuing, subject.is_empty())?;
+    let subject_der = subject.to_der()?;
+    let common_name = subject.common_name.unwrap_or_default();
+    Ok(Plan { subject: subject_der, common_name, extensions, not_before, not_after })
+}
+
+impl Plan {
+    /// Puts it in words, with the CRL that would name it.
+    pub fn draft(mut self, request: &LeafRequest, shard: u32, terms: &Terms<'_>) -> Result<LeafDraft, CaError> {
+        if self.not_after.since(terms.now) <= SHORT_LIVED {
+            self.extensions.push(Extension::no_revocation_available());
+        } else if let Some(url) = terms.public_url {
+            self.extensions.extend(pointers(url, terms, shard)?);
+        }
+        let draft = draft(Parts {
+            signer: terms.issuing.signer(),
+            issuer: &terms.issuing.subject,
+            subject: &self.subject,
+            spki_der: &request.spki_der,
+            extensions: &self.extensions,
+            not_before: self.not_before,
+            not_after: self.not_after,
+        })?;
+        Ok(LeafDraft { draft, common_name: self.common_name })
     }
-    let draft = draft(Parts {
-        signer: terms.issuing.signer(),
-        issuer: &terms.issuing.subject,
-        subject: &subject.to_der()?,
-        spki_der: &request.spki_der,
-        extensions: &extensions,
-        not_before,
-        not_after,
-    })?;
-    Ok(LeafDraft { draft, common_name: subject.common_name.unwrap_or_default() })
 }
 
 /// A delegated OCSP responder of a generation (RFC 6960, section 4.2.2.2), whom nobody need ask about itself.
@@ -201,7 +227,7 @@ fn leaf_extensions(
 }
 
 /// RSA keys may also encrypt, for TLS 1.2 without forward secrecy; other keys cannot.
-fn key_usage(profile: &LeafProfile, key: Algorithm) -> Vec<u8> {
+pub(super) fn key_usage(profile: &LeafProfile, key: Algorithm) -> Vec<u8> {
     let rsa = key == Algorithm::RsaSha256;
     match &profile.key_usage {
         Some(usages) => usages.iter().map(|usage| *usage as u8).filter(|bit| rsa || *bit != KEY_ENCIPHERMENT).collect(),
@@ -263,6 +289,25 @@ fn subject(request: &LeafRequest, profile: &LeafProfile) -> LeafSubject {
     }
 }
 
+/// What a common name is under a profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Naming {
+    /// Whatever somebody is called.
+    Free,
+    /// One of the names that it is for.
+    Name(AlternativeName),
+    /// None that it has room for.
+    Refused,
+}
+
+/// What this common name is under a profile: what is not for people is called by one of its names.
+pub(super) fn naming(profile: &LeafProfile, common_name: &str) -> Naming {
+    if profile.people {
+        return Naming::Free;
+    }
+    Identifier::parse(common_name).map_or(Naming::Refused, |name| Naming::Name(name.into()))
+}
+
 /// A server's common name is one of its names.
 fn is_one_of(subject: &LeafSubject, request: &LeafRequest) -> bool {
     subject.common_name.as_ref().is_some_and(|wanted| request.names.iter().any(|name| name.to_string() == *wanted))
@@ -299,6 +344,7 @@ pub(super) fn key_identifier_of(spki_der: &[u8]) -> Result<Vec<u8>, CaError> {
     public_key_bits(spki_der).map(key_identifier).ok_or(unreadable)
 }
 
+#[derive(Clone, Copy)]
 struct Parts<'a> {
     signer: &'a Signer,
     issuer: &'a [u8],
@@ -316,4 +362,33 @@ fn draft(parts: Parts<'_>) -> Result<Draft, CaError> {
     let certificate =
         Certificate { serial: &serial, algorithm, issuer, not_before, not_after, subject, spki_der, extensions };
     Ok(Draft { to_be_signed: certificate.to_be_signed(), serial, not_before, not_after })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ca::profile::built_in;
+
+    #[test]
+    fn only_rsa_keys_encipher() {
+        use crate::config::ca::profile::KeyUsage;
+        let server = &built_in()["server"];
+        assert_eq!(key_usage(server, Algorithm::RsaSha256), [DIGITAL_SIGNATURE, KEY_ENCIPHERMENT]);
+        assert_eq!(key_usage(server, Algorithm::EcdsaSha256), [DIGITAL_SIGNATURE]);
+        let key_usage_of = Some(vec![KeyUsage::KeyEncipherment, KeyUsage::KeyAgreement]);
+        let other = LeafProfile { key_usage: key_usage_of, ..server.clone() };
+        assert_eq!(key_usage(&other, Algorithm::RsaSha256), [KEY_ENCIPHERMENT, 4]);
+        assert_eq!(key_usage(&other, Algorithm::Ed25519), [4]);
+    }
+
+    #[test]
+    fn what_is_not_for_people_is_called_by_its_name() {
+        let name = |text: &str| AlternativeName::parse(text).unwrap();
+        let (server, client) = (&built_in()["server"], &built_in()["client"]);
+        assert_eq!(naming(server, "A.example"), Naming::Name(name("a.example")));
+        assert_eq!(naming(server, "192.0.2.1"), Naming::Name(name("192.0.2.1")));
+        assert_eq!(naming(server, "Ann Smith"), Naming::Refused);
+        assert_eq!(naming(server, "ann@example.com"), Naming::Refused);
+        assert_eq!(naming(client, "a.example"), Naming::Free);
+    }
 }

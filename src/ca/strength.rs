@@ -8,11 +8,23 @@ use x509_parser::public_key::PublicKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::CaError;
+use super::extension::public_key_bits;
 use super::key::Algorithm;
+use crate::pki::der::{self, BIT_STRING, SEQUENCE};
 use crate::pki::key::KeyType;
 
 /// The shortest RSA modulus, in bits.
 const SHORTEST_RSA: usize = 2048;
+
+/// AlgorithmIdentifiers of public keys, in DER.
+const P256: &[u8] =
+    &[0x30, 0x13, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+const P384: &[u8] = &[0x30, 0x10, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 5, 0x2b, 0x81, 4, 0, 0x22];
+const P521: &[u8] = &[0x30, 0x10, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 5, 0x2b, 0x81, 4, 0, 0x23];
+const RSA: &[u8] = &[0x30, 0x0d, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 5, 0];
+const ED25519: &[u8] = &[0x30, 5, 6, 3, 0x2b, 0x65, 0x70];
+
+const INTEGER: u8 = 0x02;
 
 /// The longest: verifying with longer ones costs everybody else.
 const LONGEST_RSA: usize = 8192;
@@ -30,6 +42,9 @@ pub(super) fn check(spki_der: &[u8]) -> Result<Algorithm, CaError> {
     let algorithm = Algorithm::of(spki_der).ok_or_else(|| {
         refused("it is of a kind that is not certified: RSA, ECDSA P-256, P-384, P-521 or Ed25519 are")
     })?;
+    if !is_canonical(algorithm, spki_der) {
+        return Err(refused("it is written in another form than the one it should have (RFC 3279, 5480, 8410)"));
+    }
     match spki.parsed().map_err(|_| refused("it cannot be read"))? {
         PublicKey::RSA(key) => check_rsa(key.modulus, key.exponent).map_err(refused)?,
         PublicKey::EC(point) => check_point(algorithm, point.data()).map_err(refused)?,
@@ -37,6 +52,31 @@ pub(super) fn check(spki_der: &[u8]) -> Result<Algorithm, CaError> {
         _ => return Err(refused("it cannot be read")),
     }
     Ok(algorithm)
+}
+
+/// Whether nothing else stands in it than the key: it is copied as it is. DER, and the algorithm without parameters of
+/// anybody's own.
+fn is_canonical(algorithm: Algorithm, spki_der: &[u8]) -> bool {
+    let identifier: &[u8] = match algorithm {
+        Algorithm::EcdsaSha256 => P256,
+        Algorithm::EcdsaSha384 => P384,
+        Algorithm::EcdsaSha512 => P521,
+        Algorithm::RsaSha256 => RSA,
+        Algorithm::Ed25519 => ED25519,
+    };
+    let Some(bits) = public_key_bits(spki_der) else { return false };
+    let is_key = algorithm != Algorithm::RsaSha256 || is_rsa_key(bits);
+    is_key && der::value(SEQUENCE, &[identifier, &der::value(BIT_STRING, &[&[0], bits])]) == spki_der
+}
+
+/// An RSAPublicKey (RFC 8017, appendix A.1.1) in DER, of two positive numbers.
+fn is_rsa_key(bits: &[u8]) -> bool {
+    let numbers = der::split_first(bits).map(|key| key.content);
+    let Some(modulus) = numbers.and_then(der::split_first) else { return false };
+    let Some(exponent) = der::split_first(modulus.rest) else { return false };
+    let short = |number: &[u8]| matches!(number, [1..=0x7f, ..] | [0, 0x80..=0xff, ..]);
+    let numbers = [modulus.content, exponent.content].map(|number| der::value(INTEGER, &[number]));
+    short(modulus.content) && short(exponent.content) && der::value(SEQUENCE, &[&numbers[0], &numbers[1]]) == bits
 }
 
 /// The config's word for a key; `None` where it has none.

@@ -8,13 +8,15 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::{Database, KeyType, StateSettings};
+use crate::pki::chain::Chain;
 use crate::pki::key::PrivateKey;
 use crate::pki::testing::{names, openssl, openssl_text};
+use crate::state::ca::NewCaCertificate;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// As it is told to be, whole seconds.
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp::from_seconds(crate::clock::Clock::system().now().seconds())
 }
 
@@ -28,7 +30,7 @@ fn config(key: KeyType) -> config::Ca {
     config::Ca { key, ..config::Ca::new(subject) }
 }
 
-async fn state(directory: &TempDir) -> State {
+pub(super) async fn state(directory: &TempDir) -> State {
     let settings = StateSettings {
         directory: directory.path().to_owned(),
         socket: directory.path().join("renewd.sock"),
@@ -39,15 +41,15 @@ async fn state(directory: &TempDir) -> State {
     State::open(&settings).await.unwrap()
 }
 
-async fn open(state: &State, key: KeyType) -> Authority {
+pub(super) async fn open(state: &State, key: KeyType) -> Authority {
     Authority::open(state, "internal", &config(key), Some("http://pki.example.com/"), now()).await.unwrap()
 }
 
-fn key() -> PrivateKey {
+pub(super) fn key() -> PrivateKey {
     PrivateKey::generate(KeyType::EcdsaP256).unwrap()
 }
 
-fn request(order: &str, wanted: &[&str], spki_der: &[u8]) -> LeafRequest {
+pub(super) fn request(order: &str, wanted: &[&str], spki_der: &[u8]) -> LeafRequest {
     LeafRequest::server(order, names(wanted).into_iter().map(Into::into).collect(), spki_der.to_vec())
 }
 
@@ -60,7 +62,7 @@ fn issuing_pem(authority: &Authority) -> String {
     pem::encode(Label::Certificate, &authority.newest().unwrap().certificate)
 }
 
-async fn execute(state: &State, statement: &'static str) {
+pub(super) async fn execute(state: &State, statement: &'static str) {
     let mut write = state.begin().await.unwrap();
     sqlx::query(statement).execute(&mut *write).await.unwrap();
     write.commit().await.unwrap();
@@ -213,7 +215,7 @@ async fn a_leaf_on_record_is_signed_by_the_next_who_asks() {
     let state = state(&directory).await;
     let key = key().spki_der();
     let request = request("1", &["a.example"], &key);
-    let intended = open(&state, KeyType::EcdsaP256).await.intend(&request, now()).await.unwrap();
+    let intended = open(&state, KeyType::EcdsaP256).await.only_write(&request, now()).await;
     assert_eq!(intended.certificate, None);
     let authority = open(&state, KeyType::EcdsaP256).await;
     let chain = authority.issue(&request, now().plus(DAY)).await.unwrap();

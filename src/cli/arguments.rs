@@ -219,10 +219,11 @@ Examples:
         command: Box<ClientCommand>,
     },
 
-    /// Private CAs: show, export, rotate, import, and take their roots offline
+    /// Private CAs: show, export, rotate, import, sign requests, and take their roots offline
     #[command(after_help = "\
 Examples:
   renewd ca show internal
+  renewd ca sign internal --csr server.csr --profile server
   renewd ca rotate internal")]
     Ca {
         /// What to do

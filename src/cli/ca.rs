@@ -1,18 +1,21 @@
 //! `renewd ca …`: our own CAs.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Subcommand;
 use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 
 use super::client::segment;
-use super::failure::Outcome;
+use super::failure::{Failure, Outcome};
 use super::hierarchy::{self, HierarchyCommand};
 use super::output::Output;
 use super::table::Table;
 use super::world::World;
 use crate::ca::revoke::Reason;
+use crate::pki::pem::{self, Label};
 
 /// What to do with CAs.
 #[derive(Debug, Subcommand)]
@@ -49,6 +52,28 @@ Example:
     Rotate {
         /// The CA's name in the config
         name: String,
+    },
+
+    /// Sign somebody's certificate request, and print the certificate and its issuer in PEM
+    ///
+    /// The request's signature is checked, and whatever it asks for is held against the profile: what that has no room
+    /// for is refused. The same request within an hour is answered with the same certificate.
+    #[command(after_help = "\
+Examples:
+  renewd ca sign internal --csr server.csr --profile server
+  renewd ca sign internal --csr sensor.csr --profile client --lifetime 12h")]
+    Sign {
+        /// The CA's name in the config
+        name: String,
+        /// The request, in PEM or DER
+        #[arg(long, value_name = "FILE")]
+        csr: PathBuf,
+        /// The CA's profile
+        #[arg(long, value_name = "PROFILE")]
+        profile: String,
+        /// How long the certificate lives, up to what the profile allows; the profile's lifetime unless said
+        #[arg(long, value_name = "DURATION")]
+        lifetime: Option<String>,
     },
 
     /// Revoke any certificate that a CA has issued, by its serial
@@ -89,6 +114,10 @@ pub(super) async fn run(output: &Output, world: &World, command: &CaCommand) -> 
         CaCommand::Hierarchy(command) => return hierarchy::run(output, world, command).await,
         CaCommand::Show { name } | CaCommand::Export { name } => world.client.get(&path(name, "")).await,
         CaCommand::Rotate { name } => world.client.post(&path(name, "/rotate"), &json!({})).await,
+        CaCommand::Sign { name, csr, profile, lifetime } => {
+            let wanted = json!({ "csr": request(csr)?, "profile": profile, "lifetime": lifetime });
+            world.client.post(&path(name, "/sign"), &wanted).await
+        }
         CaCommand::Revoke { name, serial, reason } => {
             world.client.post(&path(name, "/revoke"), &json!({ "serial": serial, "reason": reason })).await
         }
@@ -98,12 +127,20 @@ pub(super) async fn run(output: &Output, world: &World, command: &CaCommand) -> 
     }
     .map_err(|unanswered| world.explain(unanswered))?;
     match command {
-        CaCommand::Export { .. } => output.answer(&answer, || answer["chain"].as_str().unwrap_or_default().to_owned()),
+        CaCommand::Export { .. } | CaCommand::Sign { .. } => {
+            output.answer(&answer, || answer["chain"].as_str().unwrap_or_default().to_owned())
+        }
         CaCommand::Show { .. } | CaCommand::Rotate { .. } => output.answer(&answer, || told(&answer)),
         CaCommand::Revoke { .. } | CaCommand::Release { .. } => output.answer(&answer, || changed(&answer)),
         CaCommand::Hierarchy(_) => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A request in PEM, whatever form its file has.
+fn request(file: &Path) -> Result<String, Failure> {
+    let octets = std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    Ok(String::from_utf8(octets).unwrap_or_else(|der| pem::encode(Label::CertificateRequest, der.as_bytes())))
 }
 
 pub(super) fn path(name: &str, action: &str) -> String {

@@ -1,6 +1,7 @@
 //! `/ca/…`: the certificates of our own CAs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -15,8 +16,10 @@ use super::conditional::Document;
 use super::local::{Asker, name_of, read};
 use super::{App, Problem};
 use crate::ca::crl::{Amiss, Listed};
+use crate::ca::csr::Request;
 use crate::ca::revoke::{Outcome, Reason, RevocationError, Standing};
-use crate::ca::{Authority, CaError, Generation};
+use crate::ca::{Authority, CaError, Generation, Signed};
+use crate::config::duration;
 use crate::pki::leaf;
 use crate::pki::pem::{self, Label};
 use crate::pki::serial::Serial;
@@ -80,6 +83,7 @@ pub(super) fn local() -> Router<App> {
     Router::new()
         .route("/cas/{name}", get(show))
         .route("/cas/{name}/rotate", post(rotate))
+        .route("/cas/{name}/sign", post(sign))
         .route("/cas/{name}/revoke", post(revoke))
         .route("/cas/{name}/release", post(release))
 }
@@ -95,6 +99,47 @@ async fn rotate(State(app): State<App>, Path(name): Path<String>) -> Result<Resp
     // The new generation has its lists at once.
     app.crls.look();
     Ok(Json(told(&app, &authority).await?).into_response())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Signing {
+    csr: String,
+    profile: String,
+    lifetime: Option<String>,
+}
+
+async fn sign(
+    State(app): State<App>,
+    asker: Asker,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let Signing { csr, profile, lifetime } = read(&body)?;
+    let lifetime = lifetime.as_deref().map(length).transpose()?;
+    let request = Request::read(&csr).map_err(|error| Problem::unprocessable(format!("the request: {error}")))?;
+    let authority = open(&app, &name).await?;
+    let signed = authority.sign(&request, &profile, lifetime, app.clock.now()).await;
+    let Signed { chain, repeated } = signed.map_err(|error| refused(&error))?;
+    let (leaf, requested_by) = (chain.leaf(), name_of(asker));
+    let serial = leaf.serial.to_string();
+    if !repeated {
+        tracing::info!(ca = name, serial, profile, requested_by, "a request was signed");
+    }
+    let told = json!({
+        "schema": SCHEMA,
+        "serial": serial,
+        "not_before": leaf.not_before,
+        "not_after": leaf.not_after,
+        "repeated": repeated,
+        "chain": chain.fullchain_pem(),
+    });
+    Ok((if repeated { StatusCode::OK } else { StatusCode::CREATED }, Json(told)).into_response())
+}
+
+fn length(text: &str) -> Result<Duration, Problem> {
+    let length = duration::parse(text).filter(|length| !length.is_zero());
+    length.ok_or_else(|| Problem::unprocessable(format!("`{text}` is no lifetime: write for instance `20d` or `12h`")))
 }
 
 pub(super) async fn open(app: &App, name: &str) -> Result<Arc<Authority>, Problem> {

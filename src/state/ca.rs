@@ -175,7 +175,7 @@ impl CaRow {
 }
 
 impl CaCertificateRow {
-    fn read(row: &AnyRow) -> Result<Self> {
+    pub(super) fn read(row: &AnyRow) -> Result<Self> {
         let serial = text(row, "serial")?;
         Ok(Self {
             ca: text(row, "ca")?,

@@ -25,6 +25,7 @@ mod client;
 mod client_life;
 mod crash;
 mod crl;
+mod csr;
 mod deploy;
 mod doctor;
 mod failover;

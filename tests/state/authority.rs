@@ -79,6 +79,58 @@ pub(super) async fn a_leaf_is_written_once_and_signed_once(state: &State) {
     assert!(state.ca_certificate_of("elsewhere", "order").await.unwrap().is_none());
 }
 
+pub(super) async fn many_leaves_are_written_once_and_signed_once(state: &State) {
+    let names = ["a.test".to_owned()];
+    let orders: Vec<String> = (0..90).map(|number| format!("csr:a:{number:08}")).collect();
+    let new = |place: usize, prefix: &str| NewCaCertificate {
+        ca: "internal",
+        serial: format!("{prefix}{place:02x}"),
+        generation: 1,
+        order_id: &orders[place],
+        names: &names,
+        profile: "server",
+        subject: "a.test",
+        shard: 0,
+        not_before: NOW,
+        not_after: NOW.plus(MINUTE),
+        to_be_signed: b"leaf",
+    };
+    let rows = |places: std::ops::Range<usize>, prefix: &str| {
+        places.map(|place| (new(place, prefix), NOW)).collect::<Vec<_>>()
+    };
+    assert!(state.last_ca_order("internal", "csr:a:").await.unwrap().is_none());
+    assert_eq!(state.add_ca_certificates(&rows(0..80, "0a")).await.unwrap().len(), 80);
+    let written = state.add_ca_certificates(&rows(70..90, "0b")).await.unwrap();
+    assert_eq!((written.len(), written.contains("0b50"), written.contains("0b4f")), (10, true, false));
+    let mut twice = rows(0..1, "0c");
+    twice.extend(rows(0..1, "0d"));
+    assert!(state.add_ca_certificates(&twice).await.unwrap().is_empty(), "each order has one leaf");
+    let mut other = new(0, "0a");
+    other.order_id = "other";
+    let refused = [(new(0, "0e"), NOW), (other, NOW)];
+    state.add_ca_certificates(&refused).await.expect_err("a serial is never used twice");
+
+    let all: Vec<&str> = orders.iter().map(String::as_str).chain(["none"]).collect();
+    let found = state.ca_certificates_of("internal", &all).await.unwrap();
+    assert_eq!(found.len(), 90);
+    assert!(found.iter().all(|row| row.to_be_signed.as_deref() == Some(b"leaf") && row.certificate.is_none()));
+    let sign = |signature: &'static [u8]| found.iter().map(move |row| (row.serial.as_str(), signature));
+    let some: Vec<_> = sign(b"first").take(70).collect();
+    assert_eq!(state.ca_certificates_signed("internal", &some).await.unwrap().len(), 70);
+    let all_of_them: Vec<_> = sign(b"second").collect();
+    assert_eq!(state.ca_certificates_signed("internal", &all_of_them).await.unwrap().len(), 20);
+    assert!(state.ca_certificates_signed("elsewhere", &all_of_them).await.unwrap().is_empty());
+    let found = state.ca_certificates_of("internal", &all).await.unwrap();
+    let first = found.iter().filter(|row| row.certificate.as_deref() == Some(b"first")).count();
+    assert_eq!((first, found.iter().filter(|row| row.to_be_signed.is_none()).count()), (70, 90));
+
+    let last = state.last_ca_order("internal", "csr:a:").await.unwrap().unwrap();
+    assert_eq!((last.order_id.as_str(), last.revoked), ("csr:a:00000089", false));
+    assert_eq!((last.created_at, last.not_after), (NOW, NOW.plus(MINUTE)));
+    assert!(state.last_ca_order("internal", "csr:").await.unwrap().is_none(), "a number follows");
+    assert!(state.add_ca_certificates(&[]).await.unwrap().is_empty());
+}
+
 pub(super) async fn the_private_ca_issues(state: &State) {
     let now = Timestamp::from_seconds(Clock::system().now().seconds());
     let config = config::Ca::new(Subject::named("CA"));

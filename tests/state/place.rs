@@ -46,6 +46,7 @@ macro_rules! every_body {
             accounts::registrations_stay_as_they_were_first,
             authority::a_generation_is_written_once_and_signed_once,
             authority::a_leaf_is_written_once_and_signed_once,
+            authority::many_leaves_are_written_once_and_signed_once,
             authority::the_private_ca_issues,
             clients::an_identity_is_written_once_and_issued_once,
             clients::the_next_certificate_supersedes,

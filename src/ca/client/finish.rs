@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{ClientError, Clients};
-use crate::ca::CaError;
+use crate::ca::{CaError, LeafRequest};
 use crate::clock::Timestamp;
 use crate::config::RenewPolicy;
 use crate::crash;
@@ -61,18 +61,20 @@ impl Clients {
             }
             Err(other) => return Err(other),
         };
-        let (mut issued, mut outcomes) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+        let mut leaves = Vec::with_capacity(rows.len());
         for row in rows {
-            outcomes.push(match self.leaf(row).await {
-                Ok(leaf) => match authority.issue(&leaf, now).await {
-                    Ok(chain) => {
-                        issued.push(noted(row, &chain, now));
-                        Ok(())
-                    }
-                    Err(source) => Err(ClientError::of(ca, source)),
-                },
-                Err(refused) => Err(refused),
+            leaves.push(self.leaf(row).await);
+        }
+        let wanted: Vec<LeafRequest> = leaves.iter().filter_map(|leaf| leaf.as_ref().ok().cloned()).collect();
+        let mut chains =
+            authority.issue_many(&wanted, now).await.map_err(|source| ClientError::of(ca, source))?.into_iter();
+        let (mut issued, mut outcomes) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+        for (row, leaf) in rows.iter().zip(leaves) {
+            let chain = leaf.and_then(|_| match chains.next() {
+                Some(chain) => chain.map_err(|source| ClientError::of(ca, source)),
+                None => Err(ClientError::Interrupted),
             });
+            outcomes.push(chain.map(|chain| issued.push(noted(row, &chain, now))));
         }
         crash::named("client_signed");
         self.state.client_certificates_issued(&issued).await?;

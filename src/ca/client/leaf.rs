@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::csr::Request;
 use super::{ClientError, Clients};
+use crate::ca::csr::Request;
 use crate::ca::{AlternativeName, Authority, CaError, LeafRequest, LeafSubject, profile};
 use crate::clock::Timestamp;
 use crate::config;

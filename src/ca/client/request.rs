@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::csr::{CsrError, Request};
 use crate::ca::AlternativeName;
+use crate::ca::csr::{CsrError, Request};
 use crate::pki::key::KeyType;
 use crate::state::client::ClientSubject;
 
@@ -153,7 +153,7 @@ impl ClientRequest {
         let Some(csr) = &self.csr else { return Ok(()) };
         let request = Request::read(csr)?;
         if self.common_name.trim().is_empty() {
-            self.common_name = request.common_name.unwrap_or_default();
+            self.common_name = request.subject.common_name.unwrap_or_default();
         }
         for name in request.names {
             match (name, &self.email) {
