@@ -128,7 +128,7 @@ pub(super) async fn run(output: &Output, world: &World, command: &CaCommand) -> 
     .map_err(|unanswered| world.explain(unanswered))?;
     match command {
         CaCommand::Export { .. } | CaCommand::Sign { .. } => {
-            output.answer(&answer, || answer["chain"].as_str().unwrap_or_default().to_owned())
+            output.answer(&answer, || answer["chain"].as_str().unwrap_or_default().to_owned());
         }
         CaCommand::Show { .. } | CaCommand::Rotate { .. } => output.answer(&answer, || told(&answer)),
         CaCommand::Revoke { .. } | CaCommand::Release { .. } => output.answer(&answer, || changed(&answer)),

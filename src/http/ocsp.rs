@@ -166,10 +166,10 @@ where
         let frame = frame.map_err(|_| Problem::bad_request("the body cannot be read"))?;
         let Ok(data) = frame.into_data() else { continue };
         octets += data.len();
-        match octets {
-            0..=LONGEST_BODY => gathered.extend_from_slice(&data),
-            0..=MOST_DISCARDED => {}
-            _ => break,
+        if octets <= LONGEST_BODY {
+            gathered.extend_from_slice(&data);
+        } else if octets > MOST_DISCARDED {
+            break;
         }
     }
     if octets > LONGEST_BODY { Err(too_large()) } else { Ok(gathered.freeze()) }

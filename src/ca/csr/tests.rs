@@ -55,7 +55,8 @@ fn what_a_profile_allows_may_be_asked_for() {
 
 #[test]
 fn whatever_else_is_smuggled_in_is_refused() {
-    let smuggled: [(fn(&mut CertificateParams), &str); 5] = [
+    type Smuggle = fn(&mut CertificateParams);
+    let smuggled: [(Smuggle, &str); 5] = [
         (|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained), "a CA's certificate"),
         (|params| params.key_usages = vec![KeyUsagePurpose::KeyCertSign], "the key usage keyCertSign"),
         (|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth], "1.3.6.1.5.5.7.3.1"),

@@ -17,8 +17,11 @@ use crate::config::ca::Token;
 /// A library is initialised once in a process, and stays.
 static MODULES: LazyLock<Mutex<BTreeMap<PathBuf, Pkcs11>>> = LazyLock::new(Mutex::default);
 
+/// The SHA-256 of a PIN, for each module and token label.
+type Pins = BTreeMap<(PathBuf, String), Vec<u8>>;
+
 /// SHA-256 of PINs that a token has refused: a few of them lock it.
-static REFUSED: LazyLock<Mutex<BTreeMap<(PathBuf, String), Vec<u8>>>> = LazyLock::new(Mutex::default);
+static REFUSED: LazyLock<Mutex<Pins>> = LazyLock::new(Mutex::default);
 
 /// A session with the token, logged in.
 pub(super) fn open(token: &Token) -> Result<Session, TokenError> {
