@@ -63,7 +63,7 @@ fn a_seed_replays() {
 #[test]
 #[ignore = "plays the seeds that RENEWD_SEED names: `17` or `200-299`"]
 fn one_seed() {
-    let named = std::env::var("RENEWD_SEED").unwrap();
+    let named = env::var("RENEWD_SEED").unwrap();
     let (first, last) = named.split_once('-').unwrap_or((&named, &named));
     let reports: Vec<Report> = (first.parse().unwrap()..=last.parse().unwrap()).map(play).collect();
     let failed: Vec<&Report> = reports.iter().filter(|report| !report.is_clean()).collect();
