@@ -1,54 +1,119 @@
-//! Private CAs: a root, an issuing certificate below it, and the leaves that it signs.
+//! Private CAs: a root, issuing certificates below it, and the leaves that they sign.
 //!
 //! Intent before effect: keys, serials and the octets to be signed are in the database before a signature is made, so
 //! that whatever leaves a CA is on record, and a crash anywhere leads to the same certificates.
 
+mod certificate;
+pub mod client;
+mod constraints;
+pub mod crl;
+pub mod csr;
 mod error;
+mod extension;
 mod generation;
+mod import;
+pub mod index;
+mod issue;
+pub mod key;
+mod make;
+pub mod name;
+pub mod ocsp;
+mod offline;
+pub mod outside;
+mod pending;
+pub mod pointers;
 mod profile;
-mod signing;
+mod registry;
+mod request;
+pub mod revoke;
+mod rotate;
+pub mod sign;
+mod spread;
+mod strength;
+pub mod token;
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use tokio::sync::Mutex;
+
 pub use error::CaError;
+pub use generation::{Generation, IssuerHashes};
+pub use import::BroughtIn;
+pub use key::{Signer, SigningStream};
+pub use name::{AlternativeName, LeafSubject};
+pub use offline::{RootKey, RootStanding};
+pub use outside::OutsideError;
+pub use pending::{Pending, pending};
+pub use pointers::LeafPointers;
+pub use registry::Registry;
+pub use sign::Signed;
 
 use crate::clock::Timestamp;
 use crate::config;
-use crate::identifier::Identifier;
-use crate::pki::chain::Chain;
 use crate::pki::pem::{self, Label};
 use crate::state::State;
-use crate::state::ca::{CaCertificateRow, NewCaCertificate};
 
-use generation::{Generation, Maker};
+use generation::Reader;
+use index::Index;
+use issue::Queue;
+use make::{FIRST, Maker};
 
-/// A private CA, ready to issue.
+/// A private CA: all its generations, the newest of which issues.
 #[derive(Debug)]
 pub struct Authority {
     state: State,
     name: String,
-    public_url: Option<String>,
-    root: Vec<u8>,
-    issuing: Generation,
+    terms: ArcSwap<Terms>,
+    generations: ArcSwap<Vec<Arc<Generation>>>,
+    index: Index,
+    queue: Queue,
+    /// Held while a generation is made.
+    rotating: Mutex<()>,
+    /// It was said that the next generation has to be signed elsewhere.
+    warned: AtomicBool,
+}
+
+/// What the config says of a CA.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// `None`: it was taken out, and issues nothing more.
+    pub config: Option<config::Ca>,
+    /// Where leaves say that OCSP, CRLs and certificates are.
+    pub public_url: Option<String>,
 }
 
 /// What a leaf is asked for with.
-#[derive(Debug, Clone, Copy)]
-pub struct LeafRequest<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeafRequest {
     /// The order's id: one order, one certificate, however often it is asked for.
-    pub order: &'a str,
-    /// What the leaf vouches for; the first is its common name, where it is short enough.
-    pub names: &'a [Identifier],
+    pub order: String,
+    /// The profile's name.
+    pub profile: String,
+    /// Whom it is about, as far as the profile lets whoever asks say so.
+    pub subject: LeafSubject,
+    /// What it vouches for; the first is its common name where `subject` has none and it is short enough.
+    pub names: Vec<AlternativeName>,
     /// The public key: a SubjectPublicKeyInfo in DER.
-    pub spki_der: &'a [u8],
-    /// How long it is in force from now on, unless its issuer ends sooner.
-    pub lifetime: Duration,
+    pub spki_der: Vec<u8>,
+    /// How long it is in force from now on, unless its issuer ends sooner; `None`: as the profile says.
+    pub lifetime: Option<Duration>,
+}
+
+impl LeafRequest {
+    /// For a TLS server.
+    #[must_use]
+    pub fn server(order: impl Into<String>, names: Vec<AlternativeName>, spki_der: Vec<u8>) -> Self {
+        let profile = config::ca::profile::DEFAULT.to_owned();
+        Self { order: order.into(), profile, subject: LeafSubject::default(), names, spki_der, lifetime: None }
+    }
 }
 
 impl Authority {
     /// Opens a CA, and makes its root and its first issuing certificate where they are not there yet. `config` counts
-    /// for what is made only: what is there stays as it is. `public_url` is where leaves say that the issuing
-    /// certificate can be fetched.
+    /// for what is made only: what is there stays as it is. `public_url` is what leaves point to.
     ///
     /// May be called at once by several, and again after a crash at any point: all get the same root.
     ///
@@ -61,88 +126,53 @@ impl Authority {
         public_url: Option<&str>,
         now: Timestamp,
     ) -> Result<Self, CaError> {
-        let maker = Maker { state, name, config, now };
-        let root = maker.root().await?;
-        let issuing = maker.newest(&root).await?;
+        let terms = Terms { config: Some(config.clone()), public_url: public_url.map(str::to_owned) };
+        Self::open_with(state, name, terms, now).await
+    }
+
+    pub(crate) async fn open_with(state: &State, name: &str, terms: Terms, now: Timestamp) -> Result<Self, CaError> {
+        let token = terms.config.as_ref().and_then(|config| config.token.as_ref());
+        let reader = Reader { state, name, token };
+        // In this order: somebody else may make both at the same time, the root first.
+        let begun = state.newest_ca(name).await?.is_some();
+        let root = reader.root().await?;
+        let mut generations = if begun { reader.generations(root.as_ref()).await? } else { Vec::new() };
+        if let (true, Some(config)) = (generations.is_empty(), &terms.config) {
+            let maker = Maker { reader, config, public_url: terms.public_url.as_deref(), now };
+            let root = maker.root().await?;
+            maker.issuing(FIRST, &root, None).await?;
+            generations = reader.generations(Some(&root)).await?;
+        }
+        let generations = generations.into_iter().map(Arc::new).collect();
         Ok(Self {
             state: state.clone(),
             name: name.to_owned(),
-            public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
-            root: root.certificate,
-            issuing,
+            terms: ArcSwap::from_pointee(terms),
+            generations: ArcSwap::from_pointee(generations),
+            index: Index::default(),
+            queue: Queue::default(),
+            rotating: Mutex::default(),
+            warned: AtomicBool::new(false),
         })
     }
 
-    /// Issues a leaf: the same chain, octet by octet, each time that the same order asks, whatever else it asks for.
-    ///
-    /// # Errors
-    /// Where the database fails, the issuing certificate has expired, or the key is of a kind that we do not certify.
-    pub async fn issue(&self, request: &LeafRequest<'_>, now: Timestamp) -> Result<Chain, CaError> {
-        let row = match self.leaf_of(request.order).await? {
-            Some(row) => row,
-            None => self.intend(request, now).await?,
-        };
-        match self.generation_of(&row).await? {
-            Some(issuing) => self.complete(row, &issuing).await,
-            None => self.complete(row, &self.issuing).await,
-        }
-    }
-
-    /// Writes down what is going to be signed.
-    async fn intend(&self, request: &LeafRequest<'_>, now: Timestamp) -> Result<CaCertificateRow, CaError> {
-        let leaf = profile::leaf(request, &self.issuing, self.issuing_url().as_deref(), now)?;
-        let to_be_signed = signing::to_be_signed(&leaf.params, request.spki_der, &self.issuing)?;
-        let new = NewCaCertificate {
-            ca: &self.name,
-            serial: leaf.serial.to_string(),
-            generation: self.issuing.number,
-            order_id: request.order,
-            names: request.names,
-            not_before: leaf.not_before,
-            not_after: leaf.not_after,
-            to_be_signed: &to_be_signed,
-        };
-        self.state.add_ca_certificate(&new, now).await?;
-        self.reread(request.order).await
-    }
-
-    /// Signs what was written down, unless that is done, and keeps the first signature.
-    async fn complete(&self, mut row: CaCertificateRow, issuing: &Generation) -> Result<Chain, CaError> {
-        if let (None, Some(to_be_signed)) = (&row.certificate, &row.to_be_signed) {
-            let signed = signing::sign(to_be_signed, &issuing.key)?;
-            self.state.ca_certificate_signed(&self.name, &row.serial, &signed).await?;
-            // Somebody else may have signed at the same time: theirs is the one that is on record, then.
-            row = self.reread(&row.order_id).await?;
-        }
-        let certificate = row.certificate.ok_or_else(|| self.damaged("a leaf without anything to sign"))?;
-        Ok(Chain::from_ders(vec![certificate, issuing.certificate.clone()])?)
-    }
-
-    async fn leaf_of(&self, order: &str) -> Result<Option<CaCertificateRow>, CaError> {
-        Ok(self.state.ca_certificate_of(&self.name, order).await?)
-    }
-
-    async fn reread(&self, order: &str) -> Result<CaCertificateRow, CaError> {
-        self.leaf_of(order).await?.ok_or_else(|| self.damaged("a leaf that was written is not there"))
-    }
-
-    /// The issuing certificate of an older leaf; `None` where that is the current one.
-    async fn generation_of(&self, row: &CaCertificateRow) -> Result<Option<Generation>, CaError> {
-        if row.generation == self.issuing.number {
-            return Ok(None);
-        }
-        let found = generation::existing(&self.state, &self.name, row.generation).await?;
-        found.map(Some).ok_or_else(|| self.damaged("a leaf's issuing certificate is not there"))
+    pub(crate) fn set_terms(&self, terms: Terms) {
+        self.terms.store(Arc::new(terms));
     }
 
     fn damaged(&self, what: &'static str) -> CaError {
         CaError::Damaged { ca: self.name.clone(), what }
     }
 
-    /// Where the issuing certificate can be fetched.
-    fn issuing_url(&self) -> Option<String> {
-        let url = self.public_url.as_ref()?;
-        Some(format!("{url}/ca/{}/{}.crt", self.name, self.issuing.number))
+    fn reader<'a>(&'a self, terms: &'a Terms) -> Reader<'a> {
+        let token = terms.config.as_ref().and_then(|config| config.token.as_ref());
+        Reader { state: &self.state, name: &self.name, token }
+    }
+
+    /// A key of it is in a token that failed when it was used last.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.generations.load().iter().any(|generation| generation.signer().is_failing())
     }
 
     /// The CA's name in the config.
@@ -151,51 +181,67 @@ impl Authority {
         &self.name
     }
 
-    /// The generation that issues.
+    /// What the config says of it; `None`: it was taken out.
     #[must_use]
-    pub const fn generation(&self) -> u32 {
-        self.issuing.number
+    pub fn config(&self) -> Option<config::Ca> {
+        self.terms.load().config.clone()
     }
 
-    /// When the issuing certificate, and so every leaf, ends.
+    /// What leaves, CRLs and their distribution points begin with.
     #[must_use]
-    pub const fn not_after(&self) -> Timestamp {
-        self.issuing.not_after
+    pub fn public_url(&self) -> Option<String> {
+        self.terms.load().public_url.clone()
     }
 
-    /// The root in PEM: what verifiers trust.
+    /// How its certificates stand, as far as it was read or told.
     #[must_use]
-    pub fn root_pem(&self) -> String {
-        pem::encode(Label::Certificate, &self.root)
+    pub const fn index(&self) -> &Index {
+        &self.index
     }
 
-    /// The newest issuing certificate in PEM.
+    /// An OCSP answer lasts this long.
     #[must_use]
-    pub fn issuing_pem(&self) -> String {
-        pem::encode(Label::Certificate, &self.issuing.certificate)
+    pub fn ocsp_validity(&self) -> Duration {
+        self.terms.load().config.as_ref().map_or(config::ca::OCSP_VALIDITY, |config| config.ocsp_validity)
     }
 
-    /// The newest issuing certificate in PEM and then the root.
+    /// All issuing certificates, the oldest first; empty where the CA was left unfinished.
     #[must_use]
-    pub fn chain_pem(&self) -> String {
-        self.issuing_pem() + &self.root_pem()
+    pub fn generations(&self) -> Arc<Vec<Arc<Generation>>> {
+        self.generations.load_full()
     }
 
-    /// The newest issuing certificate in DER.
+    /// The issuing certificate of that number.
     #[must_use]
-    pub fn issuing_der(&self) -> &[u8] {
-        &self.issuing.certificate
+    pub fn generation(&self, number: u32) -> Option<Arc<Generation>> {
+        self.generations.load().iter().find(|generation| generation.number == number).cloned()
     }
 
-    /// An issuing certificate in DER, of this generation or an older one; `None` where there is no such generation.
+    /// The issuing certificate that signs new leaves.
     ///
     /// # Errors
-    /// Where the database fails.
-    pub async fn generation_der(&self, generation: u32) -> Result<Option<Vec<u8>>, CaError> {
-        match generation {
-            0 => Ok(None),
-            _ => Ok(self.state.ca(&self.name, generation).await?.and_then(|row| row.certificate)),
-        }
+    /// `CaError::NoGeneration`.
+    pub fn newest(&self) -> Result<Arc<Generation>, CaError> {
+        let newest = self.generations.load().last().cloned();
+        newest.ok_or_else(|| CaError::NoGeneration { ca: self.name.clone() })
+    }
+
+    /// The newest issuing certificate in PEM and then everything above it, the root last.
+    ///
+    /// # Errors
+    /// `CaError::NoGeneration`.
+    pub fn chain_pem(&self) -> Result<String, CaError> {
+        let newest = self.newest()?;
+        let ders = std::iter::once(&newest.certificate).chain(&newest.above);
+        Ok(ders.map(|der| pem::encode(Label::Certificate, der)).collect())
+    }
+
+    /// The root of the newest generation in PEM: what verifiers trust.
+    ///
+    /// # Errors
+    /// `CaError::NoGeneration`.
+    pub fn root_pem(&self) -> Result<String, CaError> {
+        Ok(pem::encode(Label::Certificate, self.newest()?.root()))
     }
 }
 

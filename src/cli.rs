@@ -2,10 +2,14 @@
 
 mod acting;
 mod arguments;
+mod ca;
 mod check;
 mod client;
+mod clients;
 mod doctor;
 mod failure;
+mod forecast;
+mod hierarchy;
 mod looking;
 mod notify;
 mod output;
@@ -69,13 +73,14 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Outcome {
         _ => logging::start(&Level::warn(), logging::Format::Text),
     }
     match command {
-        Command::Check => return check::check(output, &path),
+        Command::Check => return check::check(output, &path).await,
         Command::Reload => return acting::reload(output, &path).await,
         _ => {}
     }
     let world = World::open(&path, config.is_some())?;
     match command {
-        Command::Plan { days } => plan::plan(output, &world, days).await,
+        Command::Plan { days, simulate: true, seed } => forecast::forecast(output, &world, days, seed).await,
+        Command::Plan { days, .. } => plan::plan(output, &world, days).await,
         Command::Doctor { name } => doctor::doctor(output, &world, &path, name.as_deref()).await,
         Command::Why { name, refresh: true } => looking::refreshed(output, &world, &name).await,
         Command::Why { name, refresh: false } => looking::why(output, &world, &name).await,
@@ -90,8 +95,10 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Outcome {
         Command::Account { command: AccountCommand::RotateKey { name, no_wait } } => {
             acting::rotate_key(output, &world, &name, !no_wait).await
         }
+        Command::Ca { command } => ca::run(output, &world, &command).await,
         Command::Notify { command: NotifyCommand::List } => notify::list(output, &world).await,
         Command::Notify { command: NotifyCommand::Test { name } } => notify::test(output, &world, &name).await,
+        Command::Client { command } => clients::run(output, &world, *command).await,
         Command::Run(_) | Command::Completions { .. } | Command::Man { .. } | Command::Check | Command::Reload => {
             Ok(ExitCode::SUCCESS)
         }

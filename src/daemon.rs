@@ -1,11 +1,12 @@
 //! The composition root: config into parts, parts into tasks, and all of it to an end on SIGTERM. Owns every spawn.
 
 mod chores;
+mod crl_watch;
 mod examination;
 mod files;
 mod lookout;
 mod parts;
-mod reconcile;
+mod publication;
 mod reload;
 mod secrets;
 mod supervisor;
@@ -23,6 +24,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info};
 
+use crate::ca::Registry;
+use crate::ca::client::Clients;
+use crate::ca::crl::Crls;
+use crate::ca::ocsp::Responders;
+use crate::ca::revoke::Revocations;
 use crate::clock::Clock;
 use crate::config::{self, Loaded};
 use crate::http::{App, DoctorRequest, Listeners, ReloadRequest, Status, serve_socket};
@@ -30,7 +36,9 @@ use crate::notify::{self, Notifier, Sinks};
 use crate::scheduler::Scheduler;
 use crate::state::State;
 use crate::worker::Worker;
+use crate::worker::reconcile::{give_up_unseen, reconcile};
 use files::Files;
+use parts::Cas;
 use reload::Reloader;
 use supervisor::Supervisor;
 use timekeeper::Timekeeper;
@@ -84,18 +92,30 @@ impl Daemon {
             status: Arc::clone(&status),
         };
         timekeeper.look().await?;
-        reconcile::reconcile(&config, &state, clock.now()).await?;
-        let parts = Arc::new(ArcSwap::new(parts::build(&config, &state, &clock, None)));
+        reconcile(&config, &state, clock.now()).await?;
+        give_up_unseen(&config, &state, clock.now()).await?;
+        let registry = Registry::open(state.clone(), clock.clone(), &config);
+        let revocations = Revocations::open(&state, &config.state.directory).await?;
+        revocations.observe(Arc::new(registry.clone()));
+        let cas = Cas { registry: registry.clone(), revocations: Some(revocations.clone()) };
+        let parts = Arc::new(ArcSwap::new(parts::build(&config, &cas, &clock, None)));
         parts.load().prepare().await;
         let worker = Worker::new(state.clone(), clock.clone(), Arc::clone(&parts), trusted);
         state.reconcile_sinks(&notify::settings(&config.notify), false).await?;
         let (reload, requests) = mpsc::channel(16);
         let (doctor, examinations) = mpsc::channel(4);
+        let shared = Arc::new(ArcSwap::new(Arc::clone(&config)));
+        let directory = config.state.directory.clone();
         let app = App {
-            config: Arc::new(ArcSwap::new(Arc::clone(&config))),
+            crls: Crls::new(&state, directory, Arc::new(registry.clone()), Arc::clone(&shared)),
+            config: shared,
             state: state.clone(),
             clock: clock.clone(),
             status: Arc::clone(&status),
+            responders: Responders::new(registry.clone(), clock.clone()),
+            clients: Clients::new(registry.clone(), revocations.clone()),
+            revocations,
+            registry,
             sinks: Arc::new(ArcSwap::from_pointee(Sinks::of(&config.notify))),
             reload,
             doctor,
@@ -183,6 +203,7 @@ async fn tasks(
         Ok(())
     });
     tasks.spawn(examination::run(worker.clone(), app.clone(), examinations, stopped.clone()));
+    tasks.spawn(publication::run(app.clone(), stopped.clone()));
     tasks.spawn(chores::run(worker, app.clone(), timekeeper, stopped.clone()));
     Ok(tasks)
 }

@@ -3,19 +3,25 @@
 //! It never issues anything: it reads the state, or writes down what is asked for, and the write wakes the loop.
 
 mod authority;
+mod clients;
 mod conditional;
+mod crl;
 mod download;
+mod front;
 mod health;
+mod hierarchy;
 mod limits;
 pub mod listen;
 mod local;
 mod metrics;
 mod notifications;
+mod ocsp;
 mod openmetrics;
 mod peer;
 mod pkcs7;
 pub mod problem;
 mod process;
+mod range;
 pub mod socket;
 pub mod status;
 mod tls;
@@ -32,6 +38,11 @@ pub use problem::Problem;
 pub use socket::{SocketError, serve_socket};
 pub use status::Status;
 
+use crate::ca::Registry;
+use crate::ca::client::Clients;
+use crate::ca::crl::Crls;
+use crate::ca::ocsp::Responders;
+use crate::ca::revoke::Revocations;
 use crate::clock::Clock;
 use crate::config::{Config, Note, Report};
 use crate::notify::Sinks;
@@ -47,6 +58,16 @@ pub struct App {
     pub state: State,
     /// What the time is.
     pub clock: Clock,
+    /// Our own CAs.
+    pub registry: Registry,
+    /// What answers OCSP for them.
+    pub responders: Responders,
+    /// What revokes and releases certificates of our CAs.
+    pub revocations: Revocations,
+    /// The lists of what is revoked.
+    pub crls: Crls,
+    /// Client certificates.
+    pub clients: Clients,
     /// How the daemon itself stands.
     pub status: Arc<Status>,
     /// Where people are told, swapped by a reload.
@@ -97,6 +118,9 @@ pub fn public_router(app: App) -> Router {
         .route("/{name}/tls", get(download::download))
         .route("/ca/{file}", get(authority::newest))
         .route("/ca/{ca}/{file}", get(authority::generation))
+        .route("/crl/{file}", get(crl::newest))
+        .route("/crl/{ca}/{generation}/{file}", get(crl::shard))
+        .route("/crl/{ca}/{generation}/{shard}/delta.crl", get(crl::delta))
         .route("/metrics", get(metrics::metrics))
         .route("/api", axum::routing::any(problem::unauthorized))
         .route("/api/{*path}", axum::routing::any(problem::unauthorized));
@@ -105,5 +129,5 @@ pub fn public_router(app: App) -> Router {
 
 /// Everything that whoever may open the local socket may do.
 pub fn local_router(app: App) -> Router {
-    limits::bounded(local::router()).with_state(app)
+    limits::bounded(local::router().merge(authority::local()).merge(hierarchy::router())).with_state(app)
 }

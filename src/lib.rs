@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod daemon;
+pub mod simulation;
 
 pub mod http;
 pub mod scheduler;

@@ -5,6 +5,7 @@
 pub mod account;
 pub mod certificate;
 pub mod changes;
+pub mod client;
 pub mod doctor;
 mod facts;
 pub mod job;
@@ -16,10 +17,11 @@ pub mod why;
 pub use account::{AccountView, account};
 pub use certificate::{CertificateList, CertificateView, list, show};
 pub use changes::{Change, changes};
+pub use client::{ClientList, ClientStatistics, ClientView, client, client_statistics, clients};
 pub use doctor::{Examination, Finding, Grade, Group};
 pub use job::{JobView, job};
 pub use load::Load;
-pub use plan::{Plan, Planned, plan};
+pub use plan::{AuthorityChange, Plan, Planned, plan};
 pub use sink::{SinkList, sinks};
 pub use why::{Why, why};
 

@@ -5,6 +5,7 @@ mod bundle;
 mod comparison;
 mod consumers;
 mod delivery;
+mod dice;
 pub mod doctor;
 mod jobs;
 mod news;
@@ -12,7 +13,9 @@ mod order;
 mod permission;
 pub mod readiness;
 mod reading;
+pub mod reconcile;
 mod renewal;
+pub mod timekeeper;
 mod withdrawal;
 
 use std::collections::{BTreeMap, HashMap};
@@ -32,7 +35,8 @@ use crate::issuer::Issuer;
 use crate::locks::Locks;
 use crate::planner::{Action, Decision, decide};
 use crate::state::certificate::Standing;
-use crate::state::{State, StateError};
+use crate::state::{RenewalRow, State, StateError};
+pub use dice::Dice;
 use reading::Reading;
 
 /// More actions than this in one turn are a fault of ours: the certificate is put down, so that it harms no other.
@@ -120,13 +124,28 @@ pub struct Worker {
     clock_trusted: Arc<AtomicBool>,
     stamps: Arc<Mutex<HashMap<(String, String), String>>>,
     commands: Arc<Locks>,
+    dice: Dice,
 }
 
 impl Worker {
     /// Works with these parts, which a reload may swap at any time; a turn goes on with those that it began with.
     #[must_use]
     pub fn new(state: State, clock: Clock, parts: Arc<ArcSwap<Parts>>, clock_trusted: Arc<AtomicBool>) -> Self {
-        Self { state, clock, parts, clock_trusted, stamps: Arc::default(), commands: Arc::default() }
+        Self {
+            state,
+            clock,
+            parts,
+            clock_trusted,
+            stamps: Arc::default(),
+            commands: Arc::default(),
+            dice: Dice::default(),
+        }
+    }
+
+    /// Throws these dice instead of the machine's.
+    #[must_use]
+    pub fn with_dice(self, dice: Dice) -> Self {
+        Self { dice, ..self }
     }
 
     /// Does what there is to do for one certificate, until it rests.
@@ -135,12 +154,11 @@ impl Worker {
     /// Where the state fails: nothing was lost, and the same turn can be taken again.
     pub async fn work(&self, name: &str) -> Result<(), WorkError> {
         // The row is read before the config: whatever is written from now on, a reload too, makes another turn.
-        let Some(row) = self.state.certificate(name).await? else { return Ok(()) };
-        let taken_up = row.look_again_at;
-        let mut turn =
-            Turn { worker: self, parts: self.parts.load_full(), taken_up, seat: None, slept: Duration::ZERO };
+        let Some(look) = self.state.look(name).await? else { return Ok(()) };
+        let (taken_up, parts) = (look.certificate.look_again_at, self.parts.load_full());
+        let mut turn = Turn { worker: self, parts, taken_up, seat: None, slept: Duration::ZERO };
+        let mut reading = Reading::of(look, self, &turn.parts).await?;
         for _ in 0..MOST_ACTIONS {
-            let Some(reading) = Reading::of(name, self, &turn.parts).await? else { return Ok(()) };
             let now = self.clock.now();
             let trusted = self.clock_trusted.load(Ordering::Relaxed);
             let Decision { action, standing } = decide(&reading.certificate(trusted), now);
@@ -148,8 +166,13 @@ impl Worker {
             if action == Action::Rest {
                 return Ok(self.state.put_down(name, taken_up, &standing).await?);
             }
-            if turn.carry_out(action, &reading).await? == Turning::Rests {
-                return Ok(());
+            match turn.carry_out(action, &reading).await? {
+                Turning::Rests => return Ok(()),
+                Turning::IsTold(renewal) => reading.is_told(renewal),
+                Turning::GoesOn => {
+                    let Some(look) = self.state.look(name).await? else { return Ok(()) };
+                    reading = Reading::of(look, self, &turn.parts).await?;
+                }
             }
         }
         self.stop_running_in_circles(name).await
@@ -187,10 +210,12 @@ impl Worker {
 }
 
 /// Whether a turn goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Turning {
     /// The certificate is looked at again at once.
     GoesOn,
+    /// Nothing has changed but this, which the CA said of the current version's renewal.
+    IsTold(RenewalRow),
     /// The certificate was put down already.
     Rests,
 }
@@ -244,19 +269,5 @@ impl Turn<'_> {
         let standing = Standing { problem: row.problem.clone(), look_again_at, ..decided };
         self.state().put_down(&reading.row.name, self.taken_up, &standing).await?;
         Ok(Turning::Rests)
-    }
-}
-
-/// A part of `longest`, by chance.
-fn spread(longest: Duration) -> Duration {
-    longest * dice() / 1_000_000
-}
-
-/// 0 to 999,999, thrown once for whatever is to be spread.
-fn dice() -> u32 {
-    let mut bytes = [0_u8; 4];
-    match aws_lc_rs::rand::fill(&mut bytes) {
-        Ok(()) => u32::from_be_bytes(bytes) % 1_000_000,
-        Err(_) => 500_000,
     }
 }

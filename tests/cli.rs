@@ -89,3 +89,32 @@ fn packagers_get_completions_and_pages() {
         assert!(std::fs::read_to_string(pages.join(page)).unwrap().contains(".TH"), "{page}");
     }
 }
+
+const PUBLIC: &str = "\
+[account.one]
+directory = \"letsencrypt\"
+contact = [\"mailto:ops@example.com\"]
+agree_to_terms = true
+[dns.main.cloudflare]
+api_token = { env = \"NOT_THERE\" }
+[certificate.\"a.example.com\"]
+[certificate.\"b.example.com\"]
+key = \"rsa-2048\"
+";
+
+#[test]
+fn a_config_is_simulated_without_a_state() {
+    let folder = folder(PUBLIC);
+    let output = run(&folder, &["plan", "--simulate", "--days", "100", "--seed", "3", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&told["schema"], &told["certificates"], &told["expired"]), (&json!(1), &json!(2), &json!(0)));
+    assert_eq!((&told["load"][0]["issuer"], &told["missing"], &told["seed"]), (&json!("one"), &json!(0), &json!(3)));
+    assert!(told["renewed"].as_u64() >= Some(2) && told["crashes"].as_u64() > Some(50), "{told}");
+    let refused = run(&folder, &["plan", "--seed", "3"]);
+    assert_eq!(refused.status.code(), Some(2), "a seed is for simulations");
+    let words = run(&folder, &["plan", "--simulate", "--days", "30"]);
+    let words = String::from_utf8(words.stdout).unwrap();
+    assert!(words.contains("Of them renewals:") && words.contains("BUSIEST 3 H"), "{words}");
+    assert!(!folder.path().join("renewd-state").exists(), "nothing is written");
+}

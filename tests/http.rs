@@ -140,9 +140,9 @@ async fn retired_and_protected_certificates_are_not_given() {
 async fn a_ca_gives_its_chain_and_its_generations() {
     let app = TestApp::new().await;
     let authority = app.authority().await;
-    assert_eq!(app.get("/ca/internal.pem").await.text(), authority.chain_pem());
-    assert_eq!(app.get("/ca/internal.crt").await.body, authority.issuing_der());
-    assert_eq!(app.get("/ca/internal/1.crt").await.body, authority.issuing_der());
+    assert_eq!(app.get("/ca/internal.pem").await.text(), authority.chain_pem().unwrap());
+    assert_eq!(app.get("/ca/internal.crt").await.body, authority.newest().unwrap().certificate);
+    assert_eq!(app.get("/ca/internal/1.crt").await.body, authority.newest().unwrap().certificate);
     for path in ["/ca/internal/0.crt", "/ca/internal/2.crt", "/ca/internal/1.pem", "/ca/internal", "/ca/other.pem"] {
         assert_eq!(app.get(path).await.status, 404, "{path}");
     }

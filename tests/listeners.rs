@@ -46,7 +46,7 @@ fn install_crypto() {
 
 /// Trusts the test's CA and finds `example.com` on this machine.
 async fn https_client(app: &TestApp) -> Client {
-    let root = Certificate::from_pem(app.authority().await.root_pem().as_bytes()).unwrap();
+    let root = Certificate::from_pem(app.authority().await.root_pem().unwrap().as_bytes()).unwrap();
     let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     Client::builder().tls_certs_only([root]).resolve(NAME, here).tls_info(true).build().unwrap()
 }

@@ -9,6 +9,7 @@ mod state {
     mod accounts;
     mod authority;
     mod certificates;
+    mod clients;
     mod consumers;
     mod jobs;
     mod limits;

@@ -61,8 +61,16 @@ impl Home {
 
     /// Starts the daemon.
     pub fn start(&self) -> Daemon {
+        self.start_by(&[])
+    }
+
+    /// Starts the daemon by these words of a launcher, such as `taskset`.
+    pub fn start_by(&self, launcher: &[&str]) -> Daemon {
         let started = Instant::now();
-        let mut renewd = Command::new(PROGRAM);
+        let mut renewd = Command::new(launcher.first().unwrap_or(&PROGRAM));
+        if let Some((_, words)) = launcher.split_first() {
+            renewd.args(words).arg(PROGRAM);
+        }
         renewd.arg("run").arg("--config").arg(self.config());
         let process = Process::spawn(&mut renewd, &self.folder.log());
         Daemon { process, started, address: self.address }
@@ -82,6 +90,25 @@ impl Daemon {
         self.process.id()
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// The answer to a GET of this path, head and all.
+    ///
+    /// # Panics
+    /// When it is not 200.
+    pub fn answer(&self, path: &str) -> Vec<u8> {
+        let answer = get(self.address, path).filter(|answer| answer.starts_with(b"HTTP/1.1 200"));
+        answer.unwrap_or_else(|| panic!("`{path}` is not answered; the log:\n{}", self.process.log()))
+    }
+
     /// Time since the daemon was spawned.
     pub fn age(&self) -> Duration {
         self.started.elapsed()
@@ -92,7 +119,7 @@ impl Daemon {
     /// # Panics
     /// When that does not come, with the daemon's log.
     pub fn answers(&self, path: &str) -> Duration {
-        self.wait(|| get(self.address, path).is_some_and(|answer| answer.starts_with("HTTP/1.1 200")), path)
+        self.wait(|| get(self.address, path).is_some_and(|answer| answer.starts_with(b"HTTP/1.1 200")), path)
     }
 
     /// Waits until `done` holds: how long after the daemon was spawned that was.
@@ -138,12 +165,12 @@ pub fn config_of(path: &Path) -> renewd::config::Config {
     renewd::config::load(path).unwrap_or_else(|report| panic!("{report}")).config
 }
 
-fn get(address: SocketAddr, path: &str) -> Option<String> {
+fn get(address: SocketAddr, path: &str) -> Option<Vec<u8>> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
     Some(answer)
 }

@@ -33,11 +33,28 @@ pub fn memory(process: u32) -> Memory {
     }
 }
 
+/// The most memory that a process has had in it at once, in KiB; none where it has ended.
+pub fn peak(process: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
+}
+
+/// From now on `peak` of this process counts anew (proc(5), clear_refs).
+pub fn forget_peak() {
+    let mut file = std::fs::File::options().write(true).open("/proc/self/clear_refs").expect("it is there");
+    std::io::Write::write_all(&mut file, b"5").expect("a process may do that to itself");
+}
+
 /// The share of one core that a process uses over this time, in percent.
 pub fn cpu(process: u32, over: Duration) -> f64 {
     let (before, since) = (ticks(process), Instant::now());
     sleep(over);
     (ticks(process) - before) / TICKS_A_SECOND / since.elapsed().as_secs_f64() * 100.0
+}
+
+/// The time that a process has spent on processors since it began.
+pub fn spent(process: u32) -> Duration {
+    Duration::from_secs_f64(ticks(process) / TICKS_A_SECOND)
 }
 
 /// Mebibytes, for people.

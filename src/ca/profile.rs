@@ -2,178 +2,393 @@
 
 use std::time::Duration;
 
-use rcgen::string::PrintableString;
-use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, DnValue, ExtendedKeyUsagePurpose,
-    IsCa, KeyUsagePurpose, PublicKeyData as _, SubjectPublicKeyInfo,
-};
-
-use super::generation::Generation;
-use super::{CaError, LeafRequest};
+use super::certificate::Certificate;
+use super::extension::{Extension, key_identifier, public_key_bits};
+use super::generation::{Generation, Root};
+use super::key::{Algorithm, Signer};
+use super::name::{self, AlternativeName, LeafSubject};
+use super::pointers::LeafPointers;
+use super::{CaError, LeafRequest, constraints, strength};
 use crate::clock::Timestamp;
-use crate::config::{self, ca::Subject};
+use crate::config;
+use crate::config::ca::{LeafProfile, SubjectRules};
 use crate::identifier::Identifier;
-use crate::pki::csr::alternative_names;
-use crate::pki::der::{self, SEQUENCE};
+use crate::pki::key::KeyType;
 use crate::pki::serial::Serial;
 
 /// Verifiers whose clock is behind ours must not refuse what is fresh.
-const BACKDATED: Duration = Duration::from_secs(15 * 60);
+pub(super) const BACKDATED: Duration = Duration::from_secs(15 * 60);
 
 /// Leaves that live no longer than this are not revoked but left to expire.
 const SHORT_LIVED: Duration = Duration::from_secs(7 * 86_400);
 
-/// As long as a name, an organization and its unit may be (RFC 5280, appendix A.1), in characters.
-const LONGEST_ATTRIBUTE: usize = 64;
+/// The longest common name (RFC 5280, appendix A.1), in characters.
+const LONGEST_COMMON_NAME: usize = 64;
 
-/// A certificate before it has a key and an issuer.
-pub(super) struct Profile {
-    /// Everything in it.
-    pub params: CertificateParams,
-    /// The serial, which is in `params`, too.
+/// Bits of key usage.
+const DIGITAL_SIGNATURE: u8 = 0;
+const KEY_ENCIPHERMENT: u8 = 2;
+const KEY_CERT_SIGN: u8 = 5;
+const CRL_SIGN: u8 = 6;
+
+/// A certificate to be written down and signed.
+#[derive(Debug)]
+pub(super) struct Draft {
     pub serial: Serial,
     /// Whole seconds.
     pub not_before: Timestamp,
     /// Whole seconds.
     pub not_after: Timestamp,
-}
-
-impl Profile {
-    /// A serial, the time from a little before now on, and nothing else.
-    fn new(not_before: Timestamp, not_after: Timestamp) -> Result<Self, CaError> {
-        let whole = |instant: Timestamp| Timestamp::from_seconds(instant.seconds());
-        let (not_before, not_after) = (whole(not_before), whole(not_after));
-        let serial = Serial::random()?;
-        let mut params = CertificateParams::default();
-        params.distinguished_name = DistinguishedName::new();
-        params.serial_number = Some(serial.to_be_bytes().into());
-        params.not_before = not_before.to_datetime();
-        params.not_after = not_after.to_datetime();
-        params.use_authority_key_identifier_extension = true;
-        Ok(Self { params, serial, not_before, not_after })
-    }
+    /// A TBSCertificate in DER.
+    pub to_be_signed: Vec<u8>,
 }
 
 /// The root.
-pub(super) fn root(config: &config::Ca, now: Timestamp) -> Result<Profile, CaError> {
-    let mut profile = Profile::new(now.minus(BACKDATED), now.plus(config.lifetime))?;
-    profile.params.distinguished_name = subject(&config.subject, "Root")?;
-    profile.params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    profile.params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    Ok(profile)
-}
-
-/// An issuing certificate: signs leaves, and later OCSP answers, but no further CAs.
-pub(super) fn issuing(
-    config: &config::Ca,
-    generation: u32,
-    root: &Generation,
-    now: Timestamp,
-) -> Result<Profile, CaError> {
-    let (not_before, not_after) = within(root, config.issuing_lifetime, now)?;
-    let mut profile = Profile::new(not_before, not_after)?;
-    profile.params.distinguished_name = subject(&config.subject, &generation.to_string())?;
-    profile.params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    profile.params.key_usages =
-        vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    Ok(profile)
-}
-
-/// A server's certificate. `issuing_url` is where its issuer's certificate can be fetched.
-pub(super) fn leaf(
-    request: &LeafRequest<'_>,
-    issuing: &Generation,
-    issuing_url: Option<&str>,
-    now: Timestamp,
-) -> Result<Profile, CaError> {
-    let first = request.names.first().ok_or(CaError::NoNames)?;
-    let (not_before, not_after) = within(issuing, request.lifetime, now)?;
-    let mut profile = Profile::new(not_before, not_after)?;
-    let params = &mut profile.params;
-    params.distinguished_name = common_name(first);
-    params.subject_alt_names = alternative_names(request.names)?;
-    // Says `CA:FALSE` aloud, and brings the subject key identifier along.
-    params.is_ca = IsCa::ExplicitNoCa;
-    params.key_usages = leaf_key_usages(request.spki_der)?;
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    if not_after.since(now) <= SHORT_LIVED {
-        params.custom_extensions.push(no_revocation_available());
-    }
-    if let Some(url) = issuing_url {
-        params.custom_extensions.push(authority_information_access(url)?);
-    }
-    Ok(profile)
-}
-
-/// Begin and end of something that lives this long from now on, within its issuer's time.
-fn within(issuer: &Generation, lifetime: Duration, now: Timestamp) -> Result<(Timestamp, Timestamp), CaError> {
-    if issuer.not_after <= now {
-        return Err(CaError::Expired { not_after: issuer.not_after });
-    }
-    Ok((now.minus(BACKDATED).max(issuer.not_before), now.plus(lifetime).min(issuer.not_after)))
-}
-
-fn subject(subject: &Subject, suffix: &str) -> Result<DistinguishedName, CaError> {
-    let mut name = DistinguishedName::new();
-    if let Some(country) = &subject.country {
-        name.push(DnType::CountryName, DnValue::PrintableString(printable_country(country)?));
-    }
-    let organization = ("subject.organization", DnType::OrganizationName, subject.organization.clone());
-    let unit = ("subject.organizational_unit", DnType::OrganizationalUnitName, subject.organizational_unit.clone());
-    let common_name = format!("{} {suffix}", subject.common_name);
-    let common_name = ("subject.common_name", DnType::CommonName, Some(common_name));
-    for (attribute, kind, value) in [organization, unit, common_name] {
-        let Some(value) = value else { continue };
-        if !(1..=LONGEST_ATTRIBUTE).contains(&value.chars().count()) {
-            return Err(CaError::Subject { attribute, bound: "1 to 64 characters long", found: value });
-        }
-        name.push(kind, value);
-    }
-    Ok(name)
-}
-
-fn printable_country(country: &str) -> Result<PrintableString, CaError> {
-    let letters = country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_alphabetic());
-    let refused = || CaError::Subject { attribute: "subject.country", bound: "two letters", found: country.to_owned() };
-    let letters = letters.then(|| PrintableString::try_from(country).ok()).flatten();
-    letters.ok_or_else(refused)
-}
-
-/// A common name for those who still look there, or nothing where the name is too long for one: then the subject
-/// alternative name becomes critical.
-fn common_name(first: &Identifier) -> DistinguishedName {
-    let (mut name, first) = (DistinguishedName::new(), first.to_string());
-    if first.len() <= LONGEST_ATTRIBUTE {
-        name.push(DnType::CommonName, first);
-    }
-    name
-}
-
-/// RSA keys may also encrypt, for TLS 1.2 without forward secrecy.
-fn leaf_key_usages(spki: &[u8]) -> Result<Vec<KeyUsagePurpose>, CaError> {
-    let key = SubjectPublicKeyInfo::from_der(spki).map_err(CaError::PublicKey)?;
-    Ok(if key.algorithm() == &rcgen::PKCS_RSA_SHA256 {
-        vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment]
-    } else {
-        vec![KeyUsagePurpose::DigitalSignature]
+pub(super) fn root(config: &config::Ca, signer: &Signer, now: Timestamp) -> Result<Draft, CaError> {
+    let subject = name::authority(&config.subject, "Root")?;
+    let key = key_identifier_of(signer.spki_der())?;
+    let extensions = [
+        Extension::subject_key(&key),
+        Extension::authority_key(&key),
+        Extension::authority(config.path_length),
+        Extension::key_usage(&[KEY_CERT_SIGN, CRL_SIGN]),
+    ];
+    let (not_before, not_after) = (whole(now.minus(BACKDATED)), whole(now.plus(config.lifetime)));
+    let spki_der = signer.spki_der();
+    draft(Parts {
+        signer,
+        issuer: &subject,
+        subject: &subject,
+        spki_der,
+        extensions: &extensions,
+        not_before,
+        not_after,
     })
 }
 
-/// id-ce-noRevAvail (RFC 9608): nobody answers for this certificate's status, and nobody need ask.
-fn no_revocation_available() -> CustomExtension {
-    const NULL: &[u8] = &[0x05, 0x00];
-    CustomExtension::from_oid_content(&[2, 5, 29, 56], NULL.to_vec())
+/// An issuing certificate: signs leaves, CRLs and OCSP answers, but no further CAs. `crl_url` is where the root's list is.
+pub(super) fn issuing(
+    config: &config::Ca,
+    generation: u32,
+    root: &Root,
+    crl_url: Option<&str>,
+    spki_der: &[u8],
+    now: Timestamp,
+) -> Result<Draft, CaError> {
+    let signer = root.signer.as_ref().ok_or(CaError::RootKeyElsewhere)?;
+    let (not_before, not_after) = within((root.not_before, root.not_after), config.issuing_lifetime, now)?;
+    let subject = issuing_subject(config, generation)?;
+    let mut extensions = vec![Extension::authority_key(&root.key_identifier)];
+    extensions.extend(issuing_extensions(config, spki_der)?);
+    extensions.extend(crl_url.map(is_clean).transpose()?.map(Extension::distribution_point));
+    let (issuer, subject, extensions) = (&root.subject, &subject, &extensions);
+    draft(Parts { signer, issuer, subject, spki_der, extensions, not_before, not_after })
 }
 
-/// id-pe-authorityInfoAccess (RFC 5280, section 4.2.2.1) with id-ad-caIssuers alone.
-fn authority_information_access(url: &str) -> Result<CustomExtension, CaError> {
-    const CA_ISSUERS: &[u8] = &[0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x02];
-    const UNIFORM_RESOURCE_IDENTIFIER: u8 = 0x86;
-    if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(CaError::PublicUrl { url: url.to_owned() });
+/// The Name of an issuing certificate, in DER.
+pub(super) fn issuing_subject(config: &config::Ca, generation: u32) -> Result<Vec<u8>, CaError> {
+    name::authority(&config.subject, &generation.to_string())
+}
+
+/// What an issuing certificate says, whoever signs it.
+pub(super) fn issuing_extensions(config: &config::Ca, spki_der: &[u8]) -> Result<Vec<Extension>, CaError> {
+    let mut extensions = vec![
+        Extension::subject_key(&key_identifier_of(spki_der)?),
+        Extension::authority(Some(0)),
+        Extension::key_usage(&[DIGITAL_SIGNATURE, KEY_CERT_SIGN, CRL_SIGN]),
+    ];
+    extensions.extend(constraints::extension(&config.name_constraints));
+    Ok(extensions)
+}
+
+/// What a leaf is made by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms<'a> {
+    pub ca: &'a str,
+    pub config: &'a config::Ca,
+    pub public_url: Option<&'a str>,
+    pub issuing: &'a Generation,
+    pub now: Timestamp,
+}
+
+/// A leaf, and what lists show of it.
+#[derive(Debug)]
+pub(super) struct LeafDraft {
+    pub draft: Draft,
+    /// Empty where there is none.
+    pub common_name: String,
+}
+
+/// What a leaf will be, but for the CRL that would name it.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// A Name in DER.
+    subject: Vec<u8>,
+    common_name: String,
+    extensions: Vec<Extension>,
+    not_before: Timestamp,
+    not_after: Timestamp,
+}
+
+/// A leaf that the CRL of `shard` would name.
+pub(super) fn leaf(request: &LeafRequest, shard: u32, terms: &Terms<'_>) -> Result<LeafDraft, CaError> {
+    plan(request, terms)?.draft(request, shard, terms)
+}
+
+/// Holds a request against its profile and the issuing certificate.
+pub(super) fn plan(request: &LeafRequest, terms: &Terms<'_>) -> Result<Plan, CaError> {
+    let profile = terms.config.profiles.get(&request.profile);
+    let profile = profile.ok_or_else(|| CaError::NoProfile { profile: request.profile.clone() })?;
+    let key = strength::check(&request.spki_der)?;
+    check_key(request, profile, key)?;
+    check_names(request, profile)?;
+    let subject = subject(request, profile);
+    if request.names.is_empty() && subject.common_name.is_none() {
+        return Err(CaError::NoNames);
     }
-    let location = der::value(UNIFORM_RESOURCE_IDENTIFIER, &[url.as_bytes()]);
-    let description = der::value(SEQUENCE, &[CA_ISSUERS, &location]);
-    let content = der::value(SEQUENCE, &[&description]);
-    Ok(CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 1], content))
+    let constraints = &terms.issuing.constraints;
+    constraints.iter().try_for_each(|held| held.check(&request.names, subject.common_name.as_deref()))?;
+    let lifetime = lifetime(request, profile, terms.config)?;
+    let (not_before, not_after) = within((terms.issuing.not_before, terms.issuing.not_after), lifetime, terms.now)?;
+    let extensions = leaf_extensions(request, profile, key, terms.issuing, subject.is_empty())?;
+    let subject_der = subject.to_der()?;
+    let common_name = subject.common_name.unwrap_or_default();
+    Ok(Plan { subject: subject_der, common_name, extensions, not_before, not_after })
+}
+
+impl Plan {
+    /// Puts it in words, with the CRL that would name it.
+    pub fn draft(mut self, request: &LeafRequest, shard: u32, terms: &Terms<'_>) -> Result<LeafDraft, CaError> {
+        if self.not_after.since(terms.now) <= SHORT_LIVED {
+            self.extensions.push(Extension::no_revocation_available());
+        } else if let Some(url) = terms.public_url {
+            self.extensions.extend(pointers(url, terms, shard)?);
+        }
+        let draft = draft(Parts {
+            signer: terms.issuing.signer(),
+            issuer: &terms.issuing.subject,
+            subject: &self.subject,
+            spki_der: &request.spki_der,
+            extensions: &self.extensions,
+            not_before: self.not_before,
+            not_after: self.not_after,
+        })?;
+        Ok(LeafDraft { draft, common_name: self.common_name })
+    }
+}
+
+/// A delegated OCSP responder of a generation (RFC 6960, section 4.2.2.2), whom nobody need ask about itself.
+pub(super) fn responder(
+    common_name: &str,
+    spki_der: &[u8],
+    issuing: &Generation,
+    lifetime: Duration,
+    now: Timestamp,
+) -> Result<Draft, CaError> {
+    const ID_KP_OCSP_SIGNING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 9];
+    let (not_before, not_after) = within((issuing.not_before, issuing.not_after), lifetime, now)?;
+    let extensions = [
+        Extension::authority_key(&issuing.key_identifier),
+        Extension::key_usage(&[DIGITAL_SIGNATURE]),
+        Extension::extended_key_usage([ID_KP_OCSP_SIGNING]),
+        Extension::subject_key(&key_identifier_of(spki_der)?),
+        Extension::end_entity(),
+        Extension::ocsp_no_check(),
+    ];
+    draft(Parts {
+        signer: issuing.signer(),
+        issuer: &issuing.subject,
+        subject: &LeafSubject::named(common_name).to_der()?,
+        spki_der,
+        extensions: &extensions,
+        not_before,
+        not_after,
+    })
+}
+
+fn leaf_extensions(
+    request: &LeafRequest,
+    profile: &LeafProfile,
+    key: Algorithm,
+    issuing: &Generation,
+    names_are_critical: bool,
+) -> Result<Vec<Extension>, CaError> {
+    let mut extensions = vec![Extension::authority_key(&issuing.key_identifier)];
+    if !request.names.is_empty() {
+        extensions.push(Extension::alternative_names(&request.names, names_are_critical));
+    }
+    extensions.push(Extension::key_usage(&key_usage(profile, key)));
+    if !profile.purposes.is_empty() {
+        extensions.push(Extension::extended_key_usage(profile.purposes.iter().map(|purpose| purpose.0.as_bytes())));
+    }
+    extensions.push(Extension::subject_key(&key_identifier_of(&request.spki_der)?));
+    extensions.push(Extension::end_entity());
+    Ok(extensions)
+}
+
+/// RSA keys may also encrypt, for TLS 1.2 without forward secrecy; other keys cannot.
+pub(super) fn key_usage(profile: &LeafProfile, key: Algorithm) -> Vec<u8> {
+    let rsa = key == Algorithm::RsaSha256;
+    match &profile.key_usage {
+        Some(usages) => usages.iter().map(|usage| *usage as u8).filter(|bit| rsa || *bit != KEY_ENCIPHERMENT).collect(),
+        None if rsa => vec![DIGITAL_SIGNATURE, KEY_ENCIPHERMENT],
+        None => vec![DIGITAL_SIGNATURE],
+    }
+}
+
+fn pointers(url: &str, terms: &Terms<'_>, shard: u32) -> Result<[Extension; 2], CaError> {
+    let pointers = LeafPointers::new(is_clean(url)?, terms.ca, terms.issuing.number, shard);
+    Ok([Extension::information_access(&pointers), Extension::distribution_point(&pointers.crl_url)])
+}
+
+/// A URL goes into certificates as it is written, or not at all.
+fn is_clean(url: &str) -> Result<&str, CaError> {
+    let clean = url.bytes().all(|byte| byte.is_ascii_graphic());
+    clean.then_some(url).ok_or_else(|| CaError::PublicUrl { url: url.to_owned() })
+}
+
+fn check_key(request: &LeafRequest, profile: &LeafProfile, key: Algorithm) -> Result<(), CaError> {
+    let Some(allowed) = &profile.allowed_keys else { return Ok(()) };
+    let found = strength::key_type(&request.spki_der, key);
+    if found.is_some_and(|found| allowed.contains(&found)) {
+        return Ok(());
+    }
+    let what = format!("a key of the kind `{}`", found.map_or("other", KeyType::as_str));
+    Err(CaError::Profile { profile: request.profile.clone(), what })
+}
+
+fn check_names(request: &LeafRequest, profile: &LeafProfile) -> Result<(), CaError> {
+    let allowed = |name: &&AlternativeName| match &profile.allowed_names {
+        Some(patterns) => patterns.iter().any(|pattern| constraints::pattern_holds(pattern, name)),
+        None => profile.people || matches!(name, AlternativeName::Dns(_) | AlternativeName::Ip(_)),
+    };
+    match request.names.iter().find(|name| !allowed(name)) {
+        Some(name) => {
+            let what = format!("the {} `{name}`", name.kind());
+            Err(CaError::Profile { profile: request.profile.clone(), what })
+        }
+        None => Ok(()),
+    }
+}
+
+/// What is asked for, as far as the profile lets whoever asks say it; the first name is the common name where nothing
+/// else is and it is short enough.
+fn subject(request: &LeafRequest, profile: &LeafProfile) -> LeafSubject {
+    let (rules, asked): (&SubjectRules, &LeafSubject) = (&profile.subject, &request.subject);
+    let choose =
+        |fixed: &Option<String>, asked: &Option<String>| fixed.clone().or_else(|| asked.clone().filter(|_| rules.open));
+    let first = || request.names.first().map(ToString::to_string);
+    let common_name = asked.common_name.clone().filter(|_| profile.people || is_one_of(asked, request)).or_else(first);
+    LeafSubject {
+        common_name: common_name.filter(|name| !rules.no_common_name && name.chars().count() <= LONGEST_COMMON_NAME),
+        organization: choose(&rules.organization, &asked.organization),
+        organizational_unit: choose(&rules.organizational_unit, &asked.organizational_unit),
+        locality: choose(&rules.locality, &asked.locality),
+        state: choose(&rules.state, &asked.state),
+        country: choose(&rules.country, &asked.country),
+    }
+}
+
+/// What a common name is under a profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Naming {
+    /// Whatever somebody is called.
+    Free,
+    /// One of the names that it is for.
+    Name(AlternativeName),
+    /// None that it has room for.
+    Refused,
+}
+
+/// What this common name is under a profile: what is not for people is called by one of its names.
+pub(super) fn naming(profile: &LeafProfile, common_name: &str) -> Naming {
+    if profile.people {
+        return Naming::Free;
+    }
+    Identifier::parse(common_name).map_or(Naming::Refused, |name| Naming::Name(name.into()))
+}
+
+/// A server's common name is one of its names.
+fn is_one_of(subject: &LeafSubject, request: &LeafRequest) -> bool {
+    subject.common_name.as_ref().is_some_and(|wanted| request.names.iter().any(|name| name.to_string() == *wanted))
+}
+
+fn lifetime(request: &LeafRequest, profile: &LeafProfile, config: &config::Ca) -> Result<Duration, CaError> {
+    let usual = profile.lifetime.unwrap_or(config.leaf_lifetime);
+    let most = profile.max_lifetime.unwrap_or(usual);
+    let asked = request.lifetime.unwrap_or(usual.min(most));
+    if asked > most {
+        return Err(CaError::Lifetime { profile: request.profile.clone(), asked, most });
+    }
+    Ok(asked)
+}
+
+/// Begin and end of something that lives this long from now on, within its issuer's time.
+fn within(
+    issuer: (Timestamp, Timestamp),
+    lifetime: Duration,
+    now: Timestamp,
+) -> Result<(Timestamp, Timestamp), CaError> {
+    if issuer.1 <= now {
+        return Err(CaError::Expired { not_after: issuer.1 });
+    }
+    Ok((whole(now.minus(BACKDATED)).max(issuer.0), whole(now.plus(lifetime)).min(issuer.1)))
+}
+
+fn whole(instant: Timestamp) -> Timestamp {
+    Timestamp::from_seconds(instant.seconds())
+}
+
+pub(super) fn key_identifier_of(spki_der: &[u8]) -> Result<Vec<u8>, CaError> {
+    let unreadable = CaError::PublicKey { reason: "it cannot be read" };
+    public_key_bits(spki_der).map(key_identifier).ok_or(unreadable)
+}
+
+#[derive(Clone, Copy)]
+struct Parts<'a> {
+    signer: &'a Signer,
+    issuer: &'a [u8],
+    subject: &'a [u8],
+    spki_der: &'a [u8],
+    extensions: &'a [Extension],
+    not_before: Timestamp,
+    not_after: Timestamp,
+}
+
+fn draft(parts: Parts<'_>) -> Result<Draft, CaError> {
+    let Parts { signer, issuer, subject, spki_der, extensions, not_before, not_after } = parts;
+    let serial = Serial::random()?;
+    let algorithm = signer.algorithm_identifier_der();
+    let certificate =
+        Certificate { serial: &serial, algorithm, issuer, not_before, not_after, subject, spki_der, extensions };
+    Ok(Draft { to_be_signed: certificate.to_be_signed(), serial, not_before, not_after })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ca::profile::built_in;
+
+    #[test]
+    fn only_rsa_keys_encipher() {
+        use crate::config::ca::profile::KeyUsage;
+        let server = &built_in()["server"];
+        assert_eq!(key_usage(server, Algorithm::RsaSha256), [DIGITAL_SIGNATURE, KEY_ENCIPHERMENT]);
+        assert_eq!(key_usage(server, Algorithm::EcdsaSha256), [DIGITAL_SIGNATURE]);
+        let key_usage_of = Some(vec![KeyUsage::KeyEncipherment, KeyUsage::KeyAgreement]);
+        let other = LeafProfile { key_usage: key_usage_of, ..server.clone() };
+        assert_eq!(key_usage(&other, Algorithm::RsaSha256), [KEY_ENCIPHERMENT, 4]);
+        assert_eq!(key_usage(&other, Algorithm::Ed25519), [4]);
+    }
+
+    #[test]
+    fn what_is_not_for_people_is_called_by_its_name() {
+        let name = |text: &str| AlternativeName::parse(text).unwrap();
+        let (server, client) = (&built_in()["server"], &built_in()["client"]);
+        assert_eq!(naming(server, "A.example"), Naming::Name(name("a.example")));
+        assert_eq!(naming(server, "192.0.2.1"), Naming::Name(name("192.0.2.1")));
+        assert_eq!(naming(server, "Ann Smith"), Naming::Refused);
+        assert_eq!(naming(server, "ann@example.com"), Naming::Refused);
+        assert_eq!(naming(client, "a.example"), Naming::Free);
+    }
 }

@@ -6,6 +6,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::ca::CaCommand;
+use super::clients::ClientCommand;
 use crate::issuer::RevocationReason;
 use crate::logging::{self, Level};
 
@@ -82,15 +84,26 @@ Example:
     ///
     /// A running daemon tells its own plan. Without one, or with --config, the file is read and held against the
     /// state: names that it adds, changes or takes out are told with what would become of them.
+    ///
+    /// With --simulate that time is played through, from the certificates that there are now: with outages of the CAs
+    /// and of DNS, crashes, and a day on which a CA has half of its certificates renewed at once. Nothing is asked of
+    /// anybody, and nothing is changed.
     #[command(after_help = "\
 Examples:
   renewd plan
   renewd plan --days 7
+  renewd plan --simulate --days 365
   renewd plan --config /etc/renewd/config.toml    what would the edited file cause?")]
     Plan {
         /// How far to look ahead
         #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(0..=3650))]
         days: u32,
+        /// Play that time through, with whatever can go wrong in it
+        #[arg(long)]
+        simulate: bool,
+        /// What goes wrong, and when: the same number, the same troubles
+        #[arg(long, value_name = "N", default_value_t = 1, requires = "simulate")]
+        seed: u64,
     },
 
     /// Explain one certificate: last decision, last error, next attempt, what it waits for
@@ -192,6 +205,30 @@ Examples:
         /// What to do
         #[command(subcommand)]
         command: AccountCommand,
+    },
+
+    /// Client certificates of the private CAs: issue, sign, list, download, renew, revoke
+    #[command(after_help = "\
+Examples:
+  renewd client issue --ca internal --cn Ann --out certs
+  renewd client list --status expiring
+  renewd client batch people.csv --ca internal --out certs")]
+    Client {
+        /// What to do
+        #[command(subcommand)]
+        command: Box<ClientCommand>,
+    },
+
+    /// Private CAs: show, export, rotate, import, sign requests, and take their roots offline
+    #[command(after_help = "\
+Examples:
+  renewd ca show internal
+  renewd ca sign internal --csr server.csr --profile server
+  renewd ca rotate internal")]
+    Ca {
+        /// What to do
+        #[command(subcommand)]
+        command: CaCommand,
     },
 
     /// Show where people are told what happens, or try it

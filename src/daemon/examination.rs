@@ -10,7 +10,8 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::{mpsc, watch};
 use tracing::error;
 
-use super::parts;
+use super::parts::{self, Cas};
+use crate::ca::Registry;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Database};
 use crate::http::{App, DoctorRequest};
@@ -134,10 +135,11 @@ async fn open(config: &Config) -> Result<State, StateError> {
 }
 
 async fn assemble(config: Config, state: &State, clock: &Clock) -> Worker {
+    let registry = Registry::open(state.clone(), clock.clone(), &config);
     let config = Arc::new(config);
-    let parts = Arc::new(ArcSwap::new(parts::build(&config, state, clock, None)));
+    let parts = Arc::new(ArcSwap::new(parts::build(&config, &Cas { registry, revocations: None }, clock, None)));
     let highest = state.highest_time().await.ok().flatten().unwrap_or(Timestamp::EPOCH);
-    let trusted = highest.since(clock.now()) <= super::timekeeper::TOLERANCE;
+    let trusted = highest.since(clock.now()) <= crate::worker::timekeeper::TOLERANCE;
     Worker::new(state.clone(), clock.clone(), parts, Arc::new(AtomicBool::new(trusted)))
 }
 

@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::config::Report;
 use crate::http::App;
 use crate::http::status::ConfigStatus;
+use crate::state::client::trouble::ClientTrouble;
 use crate::state::outbox::alarm::NearingEnd;
 use crate::state::{Alert, NewEvent, Result};
 
@@ -20,6 +21,9 @@ const TEST_STRIDE: Duration = Duration::from_secs(1);
 
 /// Certificates that are told of in one look, those that expire first.
 const MOST: u32 = 1_000;
+
+/// Alerts about client certificates have the CA's name behind this as their subject.
+const CLIENTS_OF: &str = "clients of ";
 
 /// Errors of a refused config that are told, the first ones.
 const MOST_ERRORS: usize = 10;
@@ -40,6 +44,7 @@ async fn look(app: &App) -> Result<()> {
     if let ConfigStatus::Refused { report, .. } = &*app.status.config() {
         app.state.alert_stands(&config(Some(report)), now).await?;
     }
+    clients(app, now).await?;
     if !app.status.clock_trusted() {
         // By such a clock no certificate's end can be told.
         return app.state.alert_stands(&clock(now), now).await;
@@ -48,6 +53,42 @@ async fn look(app: &App) -> Result<()> {
         app.state.alert_stands(&nearing_end(&certificate, now), now).await?;
     }
     Ok(())
+}
+
+/// One alert a CA, however many of its clients it concerns.
+async fn clients(app: &App, now: Timestamp) -> Result<()> {
+    let troubles = app.state.client_troubles().await?;
+    for trouble in &troubles {
+        app.state.alert_stands(&clients_failing(trouble), now).await?;
+    }
+    for subject in app.state.alerts_standing(EventKind::Failed, CLIENTS_OF).await? {
+        let ca = &subject[CLIENTS_OF.len()..];
+        if !troubles.iter().any(|trouble| trouble.ca == ca) {
+            app.state.recovered(&clients_well(ca), now).await?;
+        }
+    }
+    Ok(())
+}
+
+fn clients_failing(trouble: &ClientTrouble) -> Alert {
+    let ClientTrouble { ca, count, first } = trouble;
+    let (title, who) = match count {
+        1 => (format!("1 client certificate of `{ca}` was not renewed"), "It is".to_owned()),
+        _ => (format!("{count} client certificates of `{ca}` were not renewed"), "The first of them is".to_owned()),
+    };
+    let end = first.current.as_ref().map(|current| current.not_after);
+    let until = end.map(|end| format!(", whose certificate ends at {end}")).unwrap_or_default();
+    let text = format!("{who} `{}`{until}. It is tried again. `renewd client show` tells why.", first.identifier);
+    let event = NewEvent::new(EventKind::Failed, title, text).by(ca);
+    let serial = first.current.as_ref().map(|current| current.serial.clone());
+    let event = NewEvent { serial, not_after: end, detail: first.renew_error.clone(), ..event };
+    Alert::new(format!("{CLIENTS_OF}{ca}"), event)
+}
+
+fn clients_well(ca: &str) -> Alert {
+    let text = format!("No client certificate of `{ca}` waits for a renewal that failed.");
+    let event = NewEvent::new(EventKind::Failed, format!("Client certificates of `{ca}` are well again"), text);
+    Alert::new(format!("{CLIENTS_OF}{ca}"), event.by(ca))
 }
 
 /// The edited config is refused, or (`None`) no longer.

@@ -15,6 +15,8 @@ use providers::stores::CertificateStore;
 use providers::stores::directory::{Directory, DirectorySettings};
 
 use super::secrets;
+use crate::ca::Registry;
+use crate::ca::revoke::Revocations;
 use crate::clock::Clock;
 use crate::config::{self, Config, DnsKind, StoreKind};
 use crate::crash;
@@ -26,11 +28,20 @@ use crate::secret::SecretRef;
 use crate::state::State;
 use crate::worker::{Parts, Seats};
 
+/// Our own CAs, and what revokes for them.
+#[derive(Debug, Clone)]
+pub(super) struct Cas {
+    pub(super) registry: Registry,
+    /// `None`: nothing is revoked here, since no daemon runs.
+    pub(super) revocations: Option<Revocations>,
+}
+
 /// Makes the parts. What is the same as before (an account with its session, a CA) is taken over.
 ///
 /// A secret that cannot be read fails nothing here: the provider that needs it says so when it is asked, and the rest
 /// works.
-pub(super) fn build(config: &Arc<Config>, state: &State, clock: &Clock, before: Option<&Parts>) -> Arc<Parts> {
+pub(super) fn build(config: &Arc<Config>, cas: &Cas, clock: &Clock, before: Option<&Parts>) -> Arc<Parts> {
+    let state = cas.registry.state();
     let secrets = secrets::fingerprint(config);
     let before = before.filter(|parts| parts.secrets == secrets);
     let same_dns = before.filter(|parts| parts.config.dns == config.dns && parts.config.resolver == config.resolver);
@@ -38,7 +49,7 @@ pub(super) fn build(config: &Arc<Config>, state: &State, clock: &Clock, before: 
         Some(parts) => Arc::clone(&parts.dns01),
         None => Arc::new(dns01(config, state, clock)),
     };
-    let builder = Builder { config, state, clock, dns01: &dns01, before, same_dns: same_dns.is_some() };
+    let builder = Builder { config, cas, state, clock, dns01: &dns01, before, same_dns: same_dns.is_some() };
     let issuers = builder.issuers();
     let stores = config.stores.iter().map(|(name, store)| (name.clone(), open_store(store))).collect();
     Arc::new(Parts { config: Arc::clone(config), issuers, stores, dns01, secrets })
@@ -46,6 +57,7 @@ pub(super) fn build(config: &Arc<Config>, state: &State, clock: &Clock, before: 
 
 struct Builder<'a> {
     config: &'a Config,
+    cas: &'a Cas,
     state: &'a State,
     clock: &'a Clock,
     dns01: &'a Arc<Dns01>,
@@ -70,14 +82,16 @@ impl Builder<'_> {
     }
 
     fn ca(&self, name: &str, ca: &config::Ca) -> Seats {
-        let public_url = self.config.http.public_url.clone();
-        let same = self
-            .before
-            .filter(|parts| parts.config.cas.get(name) == Some(ca) && parts.config.http.public_url == public_url);
+        let same = self.before.filter(|parts| parts.config.cas.get(name) == Some(ca));
         if let Some(seats) = same.and_then(|parts| parts.issuers.get(name)) {
             return seats.clone();
         }
-        seats(Private::new(name.to_owned(), ca.clone(), self.state.clone(), self.clock.clone(), public_url))
+        seats(Private::new(
+            name.to_owned(),
+            self.clock.clone(),
+            self.cas.registry.clone(),
+            self.cas.revocations.clone(),
+        ))
     }
 }
 

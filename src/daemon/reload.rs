@@ -7,13 +7,15 @@ use arc_swap::ArcSwap;
 use tracing::{error, info, warn};
 
 use super::files::Files;
-use super::{lookout, parts, reconcile};
+use super::parts::Cas;
+use super::{lookout, parts};
 use crate::config::{self, Config, ConfigError, Loaded, Report};
 use crate::http::status::ConfigStatus;
 use crate::http::{App, ReloadAnswer, Reloaded};
 use crate::notify::{self, Sinks};
 use crate::state::StateError;
 use crate::worker::Parts;
+use crate::worker::reconcile::reconcile;
 
 /// Applies the edited config.
 pub(super) struct Reloader {
@@ -49,6 +51,10 @@ impl Reloader {
         outcome
     }
 
+    fn cas(&self) -> Cas {
+        Cas { registry: self.app.registry.clone(), revocations: Some(self.app.revocations.clone()) }
+    }
+
     /// A refusal is told, and so is its end.
     async fn tell(&self, refused: Option<&Report>) {
         let (state, now) = (&self.app.state, self.app.clock.now());
@@ -74,17 +80,19 @@ impl Reloader {
         let config = Arc::new(loaded.config);
         let reloaded = Reloaded { certificates: config.certificates.len(), changed: false, notes: loaded.notes };
         let now = self.app.clock.now();
-        let built = parts::build(&config, &self.app.state, &self.app.clock, Some(&before));
+        let built = parts::build(&config, &self.cas(), &self.app.clock, Some(&before));
         if config == before.config && built.secrets == before.secrets {
             return Ok(reloaded);
         }
         if config.state != before.config.state {
             warn!("a changed [state] takes effect when renewd is started again");
         }
+        self.app.registry.reload(&config);
         built.prepare().await;
         let mended = may_mend(&before, &built);
         self.parts.store(built);
-        if let Err(failure) = reconcile::reconcile(&config, &self.app.state, now).await {
+        if let Err(failure) = reconcile(&config, &self.app.state, now).await {
+            self.app.registry.reload(&before.config);
             self.parts.store(before);
             return Err(self.not_applied(&failure));
         }
@@ -95,6 +103,7 @@ impl Reloader {
             warn!("the edited [notify] is not in force: {}", providers::error::chain(&failure));
         }
         self.app.config.store(Arc::clone(&config));
+        self.app.crls.look();
         if mended && let Err(failure) = self.app.state.retry_troubled(now).await {
             warn!("what has a problem is not tried at once: {}", providers::error::chain(&failure));
         }

@@ -1,35 +1,57 @@
 //! `/ca/…`: the certificates of our own CAs.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::response::Response;
-use http::HeaderMap;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::conditional::Document;
+use super::local::{Asker, name_of, read};
 use super::{App, Problem};
+use crate::ca::crl::{Amiss, Listed};
+use crate::ca::csr::Request;
+use crate::ca::revoke::{Outcome, Reason, RevocationError, Standing};
+use crate::ca::{Authority, CaError, Generation, Signed};
+use crate::config::duration;
+use crate::pki::leaf;
 use crate::pki::pem::{self, Label};
+use crate::pki::serial::Serial;
+use crate::report::SCHEMA;
 use crate::state::ca::CaRow;
 
 /// The root's generation.
-const ROOT: u32 = 0;
+pub(super) const ROOT: u32 = 0;
 
 const PEM: &str = "application/pem-certificate-chain";
 const DER: &str = "application/pkix-cert";
 
-/// `GET /ca/{ca}.pem`, the issuing certificate and then the root; `GET /ca/{ca}.crt`, the issuing certificate in DER.
+/// `GET /ca/{ca}.pem`, the issuing certificate and then what is above it, the root last; `GET /ca/{ca}.crt`, the issuing certificate in DER.
 pub(super) async fn newest(
     State(app): State<App>,
     Path(file): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (name, suffix) = file.rsplit_once('.').ok_or_else(unknown)?;
+    // What is on record is told of, also while a token with the CA's keys is missing.
     let row = app.state.newest_ca(name).await?.ok_or_else(unknown)?;
     let issuing = certificate(&row)?;
     let (content_type, body) = match suffix {
         "crt" => (DER, issuing.to_vec()),
         "pem" => {
-            let root = app.state.ca(name, ROOT).await?.ok_or_else(unknown)?;
-            let chain = [issuing, certificate(&root)?].map(|der| pem::encode(Label::Certificate, der));
-            (PEM, chain.concat().into_bytes())
+            let above = match &row.above {
+                Some(above) => above.clone(),
+                None => vec![certificate(&app.state.ca(name, ROOT).await?.ok_or_else(unknown)?)?.to_vec()],
+            };
+            let ders = std::iter::once(issuing).chain(above.iter().map(Vec::as_slice));
+            let chain: String = ders.map(|der| pem::encode(Label::Certificate, der)).collect();
+            (PEM, chain.into_bytes())
         }
         _ => return Err(unknown()),
     };
@@ -54,6 +76,224 @@ pub(super) async fn generation(
 /// A CA whose certificate is not signed yet is not there yet.
 fn certificate(row: &CaRow) -> Result<&[u8], Problem> {
     row.certificate.as_deref().ok_or_else(unknown)
+}
+
+/// What the local socket offers for CAs.
+pub(super) fn local() -> Router<App> {
+    Router::new()
+        .route("/cas/{name}", get(show))
+        .route("/cas/{name}/rotate", post(rotate))
+        .route("/cas/{name}/sign", post(sign))
+        .route("/cas/{name}/revoke", post(revoke))
+        .route("/cas/{name}/release", post(release))
+}
+
+async fn show(State(app): State<App>, Path(name): Path<String>) -> Result<Response, Problem> {
+    Ok(Json(told(&app, &*open(&app, &name).await?).await?).into_response())
+}
+
+async fn rotate(State(app): State<App>, Path(name): Path<String>) -> Result<Response, Problem> {
+    let authority = open(&app, &name).await?;
+    let newest = authority.newest().map_err(|error| refused(&error))?;
+    authority.rotate(newest.number, app.clock.now()).await.map_err(|error| refused(&error))?;
+    // The new generation has its lists at once.
+    app.crls.look();
+    Ok(Json(told(&app, &authority).await?).into_response())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Signing {
+    csr: String,
+    profile: String,
+    lifetime: Option<String>,
+}
+
+async fn sign(
+    State(app): State<App>,
+    asker: Asker,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let Signing { csr, profile, lifetime } = read(&body)?;
+    let lifetime = lifetime.as_deref().map(length).transpose()?;
+    let request = Request::read(&csr).map_err(|error| Problem::unprocessable(format!("the request: {error}")))?;
+    let authority = open(&app, &name).await?;
+    let signed = authority.sign(&request, &profile, lifetime, app.clock.now()).await;
+    let Signed { chain, repeated } = signed.map_err(|error| refused(&error))?;
+    let (leaf, requested_by) = (chain.leaf(), name_of(asker));
+    let serial = leaf.serial.to_string();
+    if !repeated {
+        tracing::info!(ca = name, serial, profile, requested_by, "a request was signed");
+    }
+    let told = json!({
+        "schema": SCHEMA,
+        "serial": serial,
+        "not_before": leaf.not_before,
+        "not_after": leaf.not_after,
+        "repeated": repeated,
+        "chain": chain.fullchain_pem(),
+    });
+    Ok((if repeated { StatusCode::OK } else { StatusCode::CREATED }, Json(told)).into_response())
+}
+
+fn length(text: &str) -> Result<Duration, Problem> {
+    let length = duration::parse(text).filter(|length| !length.is_zero());
+    length.ok_or_else(|| Problem::unprocessable(format!("`{text}` is no lifetime: write for instance `20d` or `12h`")))
+}
+
+pub(super) async fn open(app: &App, name: &str) -> Result<Arc<Authority>, Problem> {
+    let found = app.registry.get(name).await.map_err(|error| refused(&error))?;
+    found.ok_or_else(|| Problem::not_found(format!("there is no CA `{name}`")))
+}
+
+/// Which certificate is meant, and for `revoke` why.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Changing {
+    serial: String,
+    reason: Option<String>,
+}
+
+impl Changing {
+    fn serial(&self) -> Result<Serial, Problem> {
+        Serial::parse_hex(&self.serial).map_err(|error| Problem::unprocessable(error.to_string()))
+    }
+}
+
+async fn revoke(
+    State(app): State<App>,
+    asker: Asker,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let changing: Changing = read(&body)?;
+    let reason = changing.reason.as_deref().and_then(Reason::parse).ok_or_else(unknown_reason)?;
+    let (serial, now) = (changing.serial()?, app.clock.now());
+    open(&app, &name).await?;
+    let outcome = app.revocations.revoke(&name, &serial, reason, now).await?;
+    Ok(changed(&name, &serial, outcome, asker))
+}
+
+async fn release(
+    State(app): State<App>,
+    asker: Asker,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let serial = read::<Changing>(&body)?.serial()?;
+    open(&app, &name).await?;
+    let outcome = app.revocations.release(&name, &serial, app.clock.now()).await?;
+    Ok(changed(&name, &serial, outcome, asker))
+}
+
+fn changed(ca: &str, serial: &Serial, outcome: Outcome, asker: Asker) -> Response {
+    let (status, at, reason) = match outcome.standing {
+        Standing::Good { .. } => ("valid", None, None),
+        Standing::Revoked { at, reason, .. } if reason.is_final() => ("revoked", Some(at), Some(reason.as_str())),
+        Standing::Revoked { at, reason, .. } => ("on-hold", Some(at), Some(reason.as_str())),
+    };
+    let (serial, requested_by) = (serial.to_string(), name_of(asker));
+    if outcome.changed {
+        tracing::info!(ca, serial, status, reason, requested_by, "a certificate's standing has changed");
+    }
+    let told = json!({
+        "schema": SCHEMA,
+        "ca": ca,
+        "serial": serial,
+        "status": status,
+        "revoked_at": at,
+        "reason": reason,
+        "changed": outcome.changed,
+    });
+    Json(told).into_response()
+}
+
+fn unknown_reason() -> Problem {
+    let known = Reason::ALL.map(Reason::as_str);
+    Problem::unprocessable(format!("`reason` is one of {}", known.join(", "))).with("reasons", json!(known))
+}
+
+/// How a CA stands.
+pub(super) async fn told(app: &App, authority: &Authority) -> Result<Value, Problem> {
+    let counts = app.state.ca_counts(authority.name()).await?;
+    let generations = authority.generations();
+    let generation = |generation: &Arc<Generation>| {
+        let counts = counts.iter().find(|counts| counts.generation == generation.number);
+        json!({
+            "number": generation.number,
+            "subject": subject(&generation.certificate),
+            "issuer": subject(generation.issuer()),
+            "algorithm": generation.signer().algorithm().as_str(),
+            "not_before": generation.not_before,
+            "not_after": generation.not_after,
+            "certificates": counts.map_or(0, |counts| counts.certificates),
+            "revoked": counts.map_or(0, |counts| counts.revoked),
+        })
+    };
+    let generations: Vec<Value> = generations.iter().map(generation).collect();
+    let root = authority.root().await.map_err(|error| refused(&error))?;
+    let root = root.map(|root| {
+        json!({
+            "subject": subject(&root.certificate),
+            "not_after": root.not_after,
+            "key": root.key.as_str(),
+            "exported_at": root.exported_at,
+        })
+    });
+    Ok(json!({
+        "schema": SCHEMA,
+        "name": authority.name(),
+        "issues": authority.config().is_some(),
+        "root": root,
+        "generations": generations,
+        "crls": crls(app, authority.name()),
+        "chain": authority.chain_pem().map_err(|error| refused(&error))?,
+    }))
+}
+
+/// The lists of a CA, and what is amiss at their published URLs.
+fn crls(app: &App, ca: &str) -> Vec<Value> {
+    let (lists, amiss) = (app.crls.lists(), app.crls.amiss());
+    let list = |list: &Listed| {
+        json!({
+            "generation": list.name.generation,
+            "shard": list.name.shard,
+            "url": app.crls.url(&list.name),
+            "number": list.head.as_ref().and_then(|head| head.number),
+            "this_update": list.head.as_ref().map(|head| head.this_update),
+            "next_update": list.head.as_ref().map(|head| head.next_update),
+            "amiss": amiss.get(&list.name).map(Amiss::why),
+        })
+    };
+    lists.all().filter(|list| list.name.ca == ca).map(list).collect()
+}
+
+/// A certificate's subject in words.
+fn subject(certificate: &[u8]) -> String {
+    leaf::parse(certificate).map(|certificate| certificate.subject().to_string()).unwrap_or_default()
+}
+
+pub(super) fn refused(error: &CaError) -> Problem {
+    let words = providers::error::chain(error);
+    match error.is_refusal() {
+        true => Problem::unprocessable(words),
+        false => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, words),
+    }
+}
+
+impl From<RevocationError> for Problem {
+    fn from(error: RevocationError) -> Self {
+        let told = providers::error::chain(&error);
+        match error {
+            RevocationError::Unknown { .. } => Self::not_found(told),
+            RevocationError::NotOnHold | RevocationError::Final { .. } => Self::new(StatusCode::CONFLICT, told),
+            RevocationError::NotWritten(_) => {
+                tracing::error!("an answer failed: {told}");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, told)
+            }
+        }
+    }
 }
 
 fn unknown() -> Problem {

@@ -34,7 +34,7 @@ impl Document {
             }
         };
         set(header::ETAG, &tag);
-        set(header::LAST_MODIFIED, &http_date(self.modified));
+        set(header::LAST_MODIFIED, &self.modified.to_http_date());
         set(header::CACHE_CONTROL, "no-cache");
         if fresh {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -53,7 +53,7 @@ fn entity_tag(body: &[u8]) -> String {
 }
 
 /// `If-None-Match` decides where it is there, else `If-Modified-Since` (RFC 9110, section 13.2.2).
-fn is_fresh(request: &HeaderMap, tag: &str, modified: Timestamp) -> bool {
+pub(super) fn is_fresh(request: &HeaderMap, tag: &str, modified: Timestamp) -> bool {
     let mut tags = request.get_all(header::IF_NONE_MATCH).iter().peekable();
     if tags.peek().is_some() {
         let listed = tags.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim);
@@ -63,17 +63,8 @@ fn is_fresh(request: &HeaderMap, tag: &str, modified: Timestamp) -> bool {
     since.is_some_and(|since| modified.seconds() <= since.seconds())
 }
 
-/// An HTTP date (RFC 9110, section 5.6.7).
-fn http_date(at: Timestamp) -> String {
-    let date = at.to_datetime();
-    let (weekday, month) = (date.weekday().to_string(), date.month().to_string());
-    let (day, year) = (date.day(), date.year());
-    let (hour, minute, second) = date.to_hms();
-    format!("{}, {day:02} {} {year:04} {hour:02}:{minute:02}:{second:02} GMT", &weekday[..3], &month[..3])
-}
-
 /// The preferred form only: whoever sends another gets the body.
-fn read_http_date(text: &str) -> Option<Timestamp> {
+pub(super) fn read_http_date(text: &str) -> Option<Timestamp> {
     text.ends_with(" GMT").then_some(())?;
     OffsetDateTime::parse(text, &Rfc2822).ok().map(Timestamp::from_datetime)
 }
@@ -100,7 +91,7 @@ mod tests {
 
     #[test]
     fn dates_are_written_as_http_wants_them_and_read_back() {
-        assert_eq!(http_date(MODIFIED), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(MODIFIED.to_http_date(), "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(read_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Timestamp::from_seconds(784_111_777)));
         for text in ["", "Sunday, 06-Nov-94 08:49:37 GMT", "yesterday", "Sun, 06 Nov 1994 08:49:37 +0100"] {
             assert_eq!(read_http_date(text), None, "{text}");

@@ -1,5 +1,7 @@
 //! `/health`: whether all is well, in numbers, without a name.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -8,9 +10,12 @@ use serde::Serialize;
 
 use super::App;
 use super::status::{ConfigStatus, ListenerState};
+use crate::ca::crl::{Amiss, Freshness, Lists};
 use crate::clock::Timestamp;
 use crate::state::StateError;
 use crate::state::certificate::Tally;
+use crate::state::client::trouble::ClientTally;
+use crate::state::crl::CrlName;
 use crate::state::outbox::SinkRow;
 
 /// How well a thing is; the last is the worst.
@@ -44,9 +49,15 @@ struct Checks {
     #[serde(skip_serializing_if = "Option::is_none")]
     issuers: Option<IssuersCheck>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    authorities: Option<AuthoritiesCheck>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     certificates: Option<CertificatesCheck>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    clients: Option<ClientsCheck>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     notifications: Option<NotificationsCheck>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crls: Option<CrlsCheck>,
     #[serde(skip_serializing_if = "Option::is_none")]
     txt_owed: Option<u32>,
 }
@@ -81,6 +92,13 @@ struct IssuersCheck {
     not_ready: usize,
 }
 
+/// Private CAs that cannot be opened, or have keys in a token that fails. Not there where there is no CA.
+#[derive(Debug, Serialize)]
+struct AuthoritiesCheck {
+    status: Grade,
+    troubled: usize,
+}
+
 #[derive(Debug, Serialize)]
 struct CertificatesCheck {
     status: Grade,
@@ -91,6 +109,15 @@ struct CertificatesCheck {
     expired: u32,
 }
 
+/// Client certificates that should be renewed by themselves and are not.
+#[derive(Debug, Serialize)]
+struct ClientsCheck {
+    status: Grade,
+    failing: u64,
+    late: u64,
+    expired: u64,
+}
+
 /// Sinks that have taken nothing for a quarter of an hour, and events that wait.
 #[derive(Debug, Serialize)]
 struct NotificationsCheck {
@@ -98,6 +125,19 @@ struct NotificationsCheck {
     sinks: usize,
     failing: usize,
     due: u32,
+}
+
+/// Lists of what our own CAs have revoked, and what is found at their published URLs. Not there without a private CA.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct CrlsCheck {
+    status: Grade,
+    lists: usize,
+    late: usize,
+    lapsed: usize,
+    unreachable: usize,
+    different: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_update: Option<Timestamp>,
 }
 
 /// `GET /health`.
@@ -161,8 +201,11 @@ pub(super) async fn examine(app: &App) -> Health {
         clock: failing(!app.status.clock_trusted()),
         listeners: check_listeners(app),
         issuers: check_issuers(app),
+        authorities: check_authorities(app),
         certificates: numbers.as_ref().ok().map(|(tally, _)| check_certificates(*tally)),
+        clients: app.state.client_tally(now).await.ok().map(check_clients),
         notifications: app.state.sinks().await.ok().map(|sinks| check_notifications(&sinks, now)),
+        crls: check_crls(&app.crls.lists(), &app.crls.amiss(), now),
         txt_owed: numbers.ok().map(|(_, owed)| owed),
     };
     Health { schema: crate::report::SCHEMA, status: checks.worst(), version: env!("CARGO_PKG_VERSION"), checks }
@@ -175,7 +218,11 @@ impl Checks {
         let others = [self.database.status, self.r#loop.status, self.clock.status, self.listeners.status];
         let notifications = self.notifications.as_ref().map_or(Grade::Ok, |check| check.status);
         let issuers = self.issuers.as_ref().map_or(Grade::Ok, |check| check.status);
-        others.into_iter().chain([config, certificates, notifications, issuers]).max().unwrap_or(Grade::Ok)
+        let clients = self.clients.as_ref().map_or(Grade::Ok, |check| check.status);
+        let crls = self.crls.as_ref().map_or(Grade::Ok, |check| check.status);
+        let authorities = self.authorities.as_ref().map_or(Grade::Ok, |check| check.status);
+        let ours = [config, certificates, clients, notifications, issuers, authorities, crls];
+        others.into_iter().chain(ours).max().unwrap_or(Grade::Ok)
     }
 }
 
@@ -209,6 +256,12 @@ fn check_issuers(app: &App) -> Option<IssuersCheck> {
     Some(IssuersCheck { status: if not_ready > 0 { Grade::Degraded } else { Grade::Ok }, ready, not_ready })
 }
 
+fn check_authorities(app: &App) -> Option<AuthoritiesCheck> {
+    let troubled = app.registry.troubled();
+    let status = if troubled > 0 { Grade::Degraded } else { Grade::Ok };
+    (troubled > 0 || !app.config.load().cas.is_empty()).then_some(AuthoritiesCheck { status, troubled })
+}
+
 fn check_certificates(tally: Tally) -> CertificatesCheck {
     let status = match tally {
         Tally { expired: 1.., .. } => Grade::Failing,
@@ -219,10 +272,35 @@ fn check_certificates(tally: Tally) -> CertificatesCheck {
     CertificatesCheck { status, managed, troubled, without, failing, expired }
 }
 
+fn check_clients(tally: ClientTally) -> ClientsCheck {
+    let ClientTally { failing, late, expired } = tally;
+    let status = match (failing + late, expired) {
+        (_, 1..) => Grade::Failing,
+        (1.., 0) => Grade::Degraded,
+        (0, 0) => Grade::Ok,
+    };
+    ClientsCheck { status, failing, late, expired }
+}
+
 fn check_notifications(sinks: &[SinkRow], now: Timestamp) -> NotificationsCheck {
     let failing = sinks.iter().filter(|sink| sink.is_in_trouble(now)).count();
     let status = if failing > 0 { Grade::Degraded } else { Grade::Ok };
     NotificationsCheck { status, sinks: sinks.len(), failing, due: sinks.iter().map(|sink| sink.due).sum() }
+}
+
+fn check_crls(lists: &Lists, amiss: &BTreeMap<CrlName, Amiss>, now: Timestamp) -> Option<CrlsCheck> {
+    let count = |wanted| lists.all().filter(|list| list.freshness(now) == wanted).count();
+    let (late, lapsed) = (count(Freshness::Late), count(Freshness::Lapsed));
+    let unreachable = amiss.values().filter(|amiss| matches!(amiss, Amiss::Unreachable { .. })).count();
+    let different = amiss.len() - unreachable;
+    let status = match (lapsed, late + amiss.len()) {
+        (1.., _) => Grade::Failing,
+        (_, 1..) => Grade::Degraded,
+        _ => Grade::Ok,
+    };
+    let next_update = lists.all().filter_map(|list| list.head.as_ref()).map(|head| head.next_update).min();
+    let lists = lists.all().count();
+    (lists > 0).then_some(CrlsCheck { status, lists, late, lapsed, unreachable, different, next_update })
 }
 
 /// Each CA of the config has its issuing certificate.
@@ -243,6 +321,10 @@ mod tests {
 
     #[test]
     fn what_has_expired_is_worse_than_what_has_trouble() {
+        let clients = |tally| check_clients(tally).status;
+        assert_eq!(clients(ClientTally::default()), Grade::Ok);
+        assert_eq!(clients(ClientTally { late: 1, ..ClientTally::default() }), Grade::Degraded);
+        assert_eq!(clients(ClientTally { failing: 2, expired: 1, late: 0 }), Grade::Failing);
         let grade = |tally| check_certificates(tally).status;
         assert_eq!(grade(Tally { managed: 3, without: 1, ..Tally::default() }), Grade::Ok);
         assert_eq!(grade(Tally { managed: 3, troubled: 1, ..Tally::default() }), Grade::Degraded);

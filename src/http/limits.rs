@@ -75,7 +75,7 @@ fn hardened(mut answer: Response) -> Response {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the layer hands it over")]
-fn panicked(panic: Box<dyn Any + Send>) -> Response {
+pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     tracing::error!(panic = text.unwrap_or("without words"), "an answer panicked");
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "renewd made a mistake: see its log").into_response()

@@ -13,6 +13,7 @@ use hyper_util::rt::TokioTimer;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::front::FrontDoor;
 use super::limits::LONGEST_HEAD;
 use super::status::ListenerState;
 use super::tls::{self, LiveCertificate};
@@ -174,7 +175,7 @@ impl Listeners {
 
     fn serve(&mut self, listen: Listen, socket: TcpListener, handle: Handle<SocketAddr>) -> Result<(), ListenError> {
         let refuse = |source| ListenError::Bind { listen, source };
-        let service = self.router.clone().into_make_service_with_connect_info::<SocketAddr>();
+        let service = FrontDoor { responders: self.app.responders.clone(), router: self.router.clone() };
         let mut server = axum_server::from_tcp(socket).map_err(refuse)?.handle(handle).http1_only();
         // A client that sends its request drop by drop, or none at all, does not keep a connection.
         server

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::peer::LocalUser;
 use super::status::ConfigStatus;
-use super::{App, DoctorRequest, Problem, ReloadRequest, health, notifications};
+use super::{App, DoctorRequest, Problem, ReloadRequest, clients, health, hierarchy, notifications};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::identifier::CertificateName;
@@ -48,14 +48,15 @@ pub(super) fn router() -> Router<App> {
         .route("/notifications", get(notifications::list))
         .route("/notifications/{name}/test", post(notifications::test))
         .route("/jobs/{id}", get(job))
+        .merge(clients::router())
 }
 
 type Answer = Result<Response, Problem>;
 
 /// Who asks, as far as the connection tells.
-type Asker = Option<Extension<ConnectInfo<LocalUser>>>;
+pub(super) type Asker = Option<Extension<ConnectInfo<LocalUser>>>;
 
-fn name_of(asker: Asker) -> String {
+pub(super) fn name_of(asker: Asker) -> String {
     asker.map_or_else(|| "somebody".to_owned(), |Extension(ConnectInfo(user))| user.name())
 }
 
@@ -124,7 +125,8 @@ struct PlanQuery {
 async fn plan(State(app): State<App>, Query(query): Query<PlanQuery>) -> Answer {
     let config = app.config.load_full();
     let (now, trusted) = (app.clock.now(), app.status.clock_trusted());
-    let plan = report::plan(&app.state, &config, now, trusted, query.days.unwrap_or(DAYS)).await?;
+    let mut plan = report::plan(&app.state, &config, now, trusted, query.days.unwrap_or(DAYS)).await?;
+    plan.authorities = hierarchy::changes(&app.state, &config).await?;
     Ok(Json(plan).into_response())
 }
 
@@ -307,7 +309,7 @@ async fn submit(app: &App, kind: JobKind, subject: &str, arguments: Value, asker
 }
 
 /// The body as JSON; no body is an empty object.
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
     let text: &[u8] = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(text).map_err(|error| Problem::bad_request(format!("the body cannot be read: {error}")))
 }

@@ -11,10 +11,16 @@ use super::openmetrics::{CONTENT_TYPE, Exposition, Kind};
 use super::process::Process;
 use super::status::ConfigStatus;
 use super::{App, Problem, peer};
+use crate::ca::crl::CaLists;
+use crate::ca::ocsp::Said;
+use crate::clock::Timestamp;
 use crate::state::{OrderState, StateError};
 
 /// Certificates with a curve of their own.
 const MOST_CERTIFICATES: u32 = 1_000;
+
+/// CRLs whose numbers are told one by one.
+const MOST_CRLS: usize = 1_000;
 
 /// `GET /metrics`: open to this machine, where nobody asks for somebody else.
 pub(super) async fn metrics(
@@ -37,7 +43,10 @@ async fn exposition(app: &App) -> Result<String, StateError> {
     issuers(app, &mut exposition);
     orders(app, &mut exposition).await?;
     deliveries(app, &mut exposition).await?;
+    clients(app, &mut exposition).await?;
     notifications(app, &mut exposition).await?;
+    ocsp(app, &mut exposition);
+    crls(app, &mut exposition);
     process(app, &mut exposition);
     Ok(exposition.finish())
 }
@@ -106,6 +115,22 @@ async fn deliveries(app: &App, exposition: &mut Exposition) -> Result<(), StateE
     Ok(())
 }
 
+async fn clients(app: &App, exposition: &mut Exposition) -> Result<(), StateError> {
+    let now = app.clock.now();
+    let mut counts = exposition.family("renewd_clients", Kind::Gauge, "Client certificates, by how they stand.");
+    for (status, count) in app.state.count_clients(now).await? {
+        counts.sample(&[("status", status)], count);
+    }
+    let tally = app.state.client_tally(now).await?;
+    let help = "Client certificates that should be renewed by themselves and are not; those that are expired are \
+                failing, too.";
+    let mut troubled = exposition.family("renewd_clients_troubled", Kind::Gauge, help);
+    for (trouble, count) in [("failing", tally.failing), ("late", tally.late), ("expired", tally.expired)] {
+        troubled.sample(&[("trouble", trouble)], count);
+    }
+    Ok(())
+}
+
 async fn notifications(app: &App, exposition: &mut Exposition) -> Result<(), StateError> {
     let sinks = app.state.sinks().await?;
     let help = "Notifications: events that arrived, attempts that failed, events that were given up.";
@@ -120,6 +145,46 @@ async fn notifications(app: &App, exposition: &mut Exposition) -> Result<(), Sta
         due.sample(&[("sink", &sink.name)], sink.due);
     }
     Ok(())
+}
+
+fn ocsp(app: &App, exposition: &mut Exposition) {
+    let help = "OCSP answers, by what they say of the first certificate that was asked about.";
+    let mut family = exposition.family("renewd_ocsp_responses", Kind::Counter, help);
+    for responder in app.responders.all() {
+        for said in Said::ALL {
+            family.sample(&[("ca", responder.name()), ("status", said.as_str())], responder.count(said));
+        }
+    }
+}
+
+/// Nothing before the first list.
+fn crls(app: &App, exposition: &mut Exposition) {
+    let (now, lists, amiss) = (app.clock.now(), app.crls.lists(), app.crls.amiss());
+    let cas: Vec<CaLists<'_>> = lists.cas(now).collect();
+    let mut family = |name, help: &str, value: &dyn Fn(&CaLists<'_>) -> Option<i64>| {
+        let mut family = exposition.family(name, Kind::Gauge, help);
+        for (ca, value) in cas.iter().filter_map(|of| Some((of.ca, value(of)?))) {
+            family.sample(&[("ca", ca)], value);
+        }
+    };
+    let seconds = |instant: Option<Timestamp>| instant.map(Timestamp::seconds);
+    let help = "When the first CRL of a CA lapses, in seconds since 1970.";
+    family("renewd_crl_next_update_seconds", help, &|of| seconds(of.next_update));
+    let help = "When the oldest CRL of a CA was made, in seconds since 1970.";
+    family("renewd_crl_this_update_seconds", help, &|of| seconds(of.this_update));
+    let count = |count| i64::try_from(count).ok();
+    family("renewd_crls", "CRLs of a CA, without their deltas.", &|of| count(of.lists));
+    family("renewd_crl_bytes", "Size of all CRLs of a CA.", &|of| i64::try_from(of.octets).ok());
+    let help = "CRLs of which something else, or nothing, is found at their published URL.";
+    family("renewd_crls_amiss", help, &|of| count(amiss.keys().filter(|name| name.ca == of.ca).count()));
+    let help = "The number of a CRL; those of the first thousand.";
+    let mut numbers = exposition.family("renewd_crl_number", Kind::Gauge, help);
+    for list in lists.all().take(MOST_CRLS) {
+        let Some(number) = list.head.as_ref().and_then(|head| head.number) else { continue };
+        let shard = list.name.shard.map_or_else(|| "all".to_owned(), |shard| shard.to_string());
+        let generation = list.name.generation.to_string();
+        numbers.sample(&[("ca", &list.name.ca), ("generation", &generation), ("shard", &shard)], number);
+    }
 }
 
 fn process(app: &App, exposition: &mut Exposition) {

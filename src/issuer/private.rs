@@ -1,11 +1,12 @@
 //! Our own CA as an issuer: an order is a leaf, signed at once.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::OnceCell;
 
-use crate::ca::{Authority, CaError, LeafRequest};
+use crate::ca::revoke::{Reason, Revocations};
+use crate::ca::{Authority, CaError, LeafRequest, Registry};
 use crate::clock::Clock;
 use crate::config;
 use crate::crash::{self, Point};
@@ -13,6 +14,7 @@ use crate::identifier::{Identifier, NameError};
 use crate::issuer::{Issuer, IssuerError, Progress, RevocationReason};
 use crate::pki::chain::Chain;
 use crate::pki::key::PrivateKey;
+use crate::pki::serial::Serial;
 use crate::state::{OrderRow, State, StateError, VersionRow};
 
 /// Leaves signed at the same time: there is nobody to be polite to.
@@ -21,45 +23,46 @@ const PARALLEL_ORDERS: usize = 16;
 /// A private CA. It makes and reads nothing before its first use.
 pub struct Private {
     name: String,
-    config: config::Ca,
     state: State,
     clock: Clock,
-    public_url: Option<String>,
-    authority: OnceCell<Authority>,
+    registry: Registry,
+    revocations: Option<Revocations>,
 }
 
 impl Private {
-    /// An issuer over `[ca.NAME]`. `public_url` is what leaves say about where the CA's own certificate can be fetched.
+    /// An issuer over `[ca.NAME]`, one of the CAs of `registry`. Without `revocations` it revokes nothing.
     #[must_use]
-    pub fn new(name: String, config: config::Ca, state: State, clock: Clock, public_url: Option<String>) -> Self {
-        Self { name, config, state, clock, public_url, authority: OnceCell::new() }
+    pub fn new(name: String, clock: Clock, registry: Registry, revocations: Option<Revocations>) -> Self {
+        Self { name, state: registry.state().clone(), clock, registry, revocations }
     }
 
     /// The CA, made on first use and kept.
     ///
     /// # Errors
     /// Where the CA cannot be opened or made; the next call tries again.
-    pub async fn authority(&self) -> Result<&Authority, IssuerError> {
-        let open = || async {
-            let public_url = self.public_url.as_deref();
-            Authority::open(&self.state, &self.name, &self.config, public_url, self.clock.now()).await
-        };
-        self.authority.get_or_try_init(open).await.map_err(|error| self.error(error))
+    pub async fn authority(&self) -> Result<Arc<Authority>, IssuerError> {
+        let found = self.registry.get(&self.name).await.map_err(|error| self.error(error))?;
+        found.ok_or_else(|| self.error(CaError::Retired))
     }
 
-    async fn issue(&self, order: &OrderRow) -> Result<Chain, IssuerError> {
+    async fn issue(&self, order: &OrderRow, wanted: &config::Certificate) -> Result<Chain, IssuerError> {
         let key = order.key(&self.state)?;
         let key = PrivateKey::from_pkcs8_der(&key).map_err(|error| damaged(order, &error))?;
         let names: Result<Vec<_>, NameError> = order.names.iter().map(|name| Identifier::parse(name)).collect();
         let names = names.map_err(|error| damaged(order, &error))?;
         let spki = key.spki_der();
-        let request =
-            LeafRequest { order: &order.id, names: &names, spki_der: &spki, lifetime: self.config.leaf_lifetime };
-        let now = self.clock.now();
-        let chain = self.authority().await?.issue(&request, now).await.map_err(|error| self.error(error))?;
+        let (authority, now) = (self.authority().await?, self.clock.now());
+        let alternative = names.iter().cloned().map(Into::into).collect();
+        let profile = profile(wanted.profile.as_ref(), &authority);
+        let request = LeafRequest { profile, ..LeafRequest::server(&order.id, alternative, spki.clone()) };
+        let chain = authority.issue(&request, now).await.map_err(|error| self.error(error))?;
         let unfit = |error| IssuerError::BadChain { detail: providers::error::chain(&error) };
         chain.check(&spki, &names, now).map_err(unfit)?;
         Ok(chain)
+    }
+
+    fn not_revoked(&self, error: &(dyn std::error::Error + 'static)) -> IssuerError {
+        IssuerError::Operator { what: format!("CA `{}`: {}", self.name, providers::error::chain(error)) }
     }
 
     fn error(&self, error: CaError) -> IssuerError {
@@ -90,24 +93,31 @@ impl Issuer for Private {
 
     /// Our own issuing certificate signed it: a CA of the same name whose key was lost is another CA.
     async fn has_issued(&self, chain: &Chain, directory_url: Option<&str>) -> bool {
-        let ours = self.authority().await.map(Authority::issuing_der);
-        directory_url.is_none() && ours.is_ok_and(|ours| chain.ders().get(1).is_some_and(|der| der == ours))
+        let (Ok(authority), Some(issuing)) = (self.authority().await, chain.ders().get(1)) else { return false };
+        directory_url.is_none() && authority.generations().iter().any(|ours| ours.certificate == *issuing)
     }
 
-    async fn advance(&self, order: &OrderRow, _: &config::Certificate) -> Result<Progress, IssuerError> {
+    async fn advance(&self, order: &OrderRow, wanted: &config::Certificate) -> Result<Progress, IssuerError> {
         if order.chain.is_some() {
             return Ok(Progress::Issued);
         }
-        let chain = self.issue(order).await?;
+        let chain = self.issue(order, wanted).await?;
         crash::point(Point::Downloaded);
-        self.state.order_issued(&order.id, &chain.fullchain_pem()).await?;
+        self.state.order_issued(&order.id, &chain.fullchain_pem(), self.clock.now()).await?;
         crash::point(Point::ChainWritten);
         Ok(Progress::Issued)
     }
 
-    async fn revoke(&self, _: &VersionRow, _: RevocationReason) -> Result<(), IssuerError> {
-        let what = "cannot revoke yet: nobody would learn of it, since this CA publishes no CRL and answers no OCSP";
-        Err(IssuerError::Unsupported { issuer: self.name.clone(), what })
+    async fn revoke(&self, version: &VersionRow, reason: RevocationReason) -> Result<(), IssuerError> {
+        let Some(revocations) = &self.revocations else {
+            let what = "revokes nothing where no daemon runs";
+            return Err(IssuerError::Unsupported { issuer: self.name.clone(), what });
+        };
+        let serial = Serial::parse_hex(&version.serial);
+        let serial = serial.map_err(|error| self.not_revoked(&error))?;
+        let reason = Reason::from_code(reason.code()).unwrap_or(Reason::Unspecified);
+        let revoked = revocations.revoke(&self.name, &serial, reason, self.clock.now()).await;
+        revoked.map(drop).map_err(|error| self.not_revoked(&error))
     }
 
     async fn rotate_key(&self) -> Result<(), IssuerError> {
@@ -118,11 +128,18 @@ impl Issuer for Private {
 
 impl fmt::Debug for Private {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Private")
-            .field("name", &self.name)
-            .field("config", &self.config)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Private").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The profile that a certificate asks for; one that it only prefers, and the CA has not got, is no obstacle.
+fn profile(wanted: Option<&config::Profile>, authority: &Authority) -> String {
+    let default = config::ca::profile::DEFAULT;
+    let known = |name: &str| authority.config().is_some_and(|config| config.profiles.contains_key(name));
+    match wanted {
+        Some(config::Profile::Required(name)) => name.clone(),
+        Some(config::Profile::Preferred(name)) if known(name) => name.clone(),
+        _ => default.to_owned(),
     }
 }
 
@@ -134,39 +151,43 @@ fn damaged(order: &OrderRow, error: &(dyn std::error::Error + 'static)) -> Issue
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::time::Duration;
+    use std::path::Path;
 
     use tempfile::TempDir;
 
     use super::*;
-    use crate::config::ca::Subject;
     use crate::config::{Database, KeyType, RenewPolicy, StateSettings};
     use crate::state::order::NewOrder;
 
-    const DAY: Duration = Duration::from_secs(86_400);
-
     async fn state(directory: &TempDir) -> State {
-        let settings = StateSettings {
-            directory: directory.path().to_owned(),
-            socket: directory.path().join("renewd.sock"),
-            node: "a".to_owned(),
-            database: Database::Sqlite,
-            seal_key: None,
-        };
-        State::open(&settings).await.unwrap()
+        State::open(&settings(directory.path())).await.unwrap()
     }
 
     fn private(state: &State) -> Private {
-        let subject =
-            Subject { common_name: "Example".to_owned(), organization: None, organizational_unit: None, country: None };
-        let config = config::Ca {
-            subject,
-            key: KeyType::EcdsaP256,
-            lifetime: DAY * 7300,
-            issuing_lifetime: DAY * 3650,
-            leaf_lifetime: DAY * 90,
+        let subject = config::ca::Subject::named("Example");
+        let config = config::Config {
+            state: settings(Path::new("/nonexistent")),
+            http: config::Http::default(),
+            resolver: config::Resolver::default(),
+            accounts: BTreeMap::new(),
+            cas: [("internal".to_owned(), config::Ca::new(subject))].into(),
+            dns: BTreeMap::new(),
+            stores: BTreeMap::new(),
+            certificates: BTreeMap::new(),
+            notify: BTreeMap::new(),
         };
-        Private::new("internal".to_owned(), config, state.clone(), Clock::system(), None)
+        let registry = Registry::open(state.clone(), Clock::system(), &config);
+        Private::new("internal".to_owned(), Clock::system(), registry, None)
+    }
+
+    fn settings(directory: &Path) -> StateSettings {
+        StateSettings {
+            directory: directory.to_owned(),
+            socket: directory.join("renewd.sock"),
+            node: "a".to_owned(),
+            database: Database::Sqlite,
+            seal_key: None,
+        }
     }
 
     fn wanted() -> config::Certificate {

@@ -1,19 +1,38 @@
 //! Key and chain in the formats that other programs want.
 
-use p12_keystore::{Certificate, KeyStore, KeyStoreEntry, PrivateKey as Pkcs8Key, PrivateKeyChain};
+use p12_keystore::error::Error as Pkcs12Error;
+use p12_keystore::{Certificate, KeyStore, KeyStoreEntry, Pkcs12Archive, PrivateKey as Pkcs8Key, PrivateKeyChain};
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
 use super::chain::Chain;
 use super::der::{self, SEQUENCE, SET, context};
-use super::key::PrivateKey;
+use super::key::{KeyError, PrivateKey};
 
-/// Why there is no PKCS#12 file.
+/// Why a PKCS#12 file cannot be made, or read.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
     /// The encoder refused the key or a certificate.
     #[error("the PKCS#12 file could not be made")]
     Pkcs12(#[source] p12_keystore::error::Error),
+    /// Another password, or octets that were changed.
+    #[error("the PKCS#12 file does not open: the password is another, or the file is damaged")]
+    Locked,
+    /// No PKCS#12, or encrypted in a way that we do not read.
+    #[error(
+        "the file is no PKCS#12 of a kind that can be read; of an old one make a new one with `openssl pkcs12 -legacy \
+         -in old.p12 -nodes -out all.pem` and `openssl pkcs12 -export -in all.pem -out new.p12`"
+    )]
+    Unreadable,
+    /// No key, or several.
+    #[error("the PKCS#12 file holds {found} keys, where one is wanted")]
+    Keys {
+        /// How many.
+        found: usize,
+    },
+    /// The key is of no kind that we know.
+    #[error("the key in the PKCS#12 file cannot be used")]
+    Key(#[from] KeyError),
 }
 
 /// The chain as PKCS#7 (RFC 2315) in DER: a SignedData that signs nothing and carries the certificates, leaf first.
@@ -58,6 +77,20 @@ pub fn pfx(
     store.writer(password.expose_secret()).write().map(Zeroizing::new).map_err(BundleError::Pkcs12)
 }
 
+/// The key of a PKCS#12 file, and every certificate in it, in the order in which they stand there.
+///
+/// # Errors
+/// Where the password is another, the file is none, or it does not hold exactly one key.
+pub fn open_pfx(file: &[u8], password: &SecretString) -> Result<(PrivateKey, Vec<Vec<u8>>), BundleError> {
+    let archive = Pkcs12Archive::from_pkcs12(file, password.expose_secret()).map_err(|error| match error {
+        Pkcs12Error::MacError(_) | Pkcs12Error::UnpadError | Pkcs12Error::Pkcs5Error(_) => BundleError::Locked,
+        _ => BundleError::Unreadable,
+    })?;
+    let [bag] = archive.keys.as_slice() else { return Err(BundleError::Keys { found: archive.keys.len() }) };
+    let key = PrivateKey::from_pkcs8_der(bag.key.as_der())?;
+    Ok((key, archive.certs.iter().map(|bag| bag.cert.as_der().to_vec()).collect()))
+}
+
 /// The key and then the full chain in PEM, as haproxy and others want them in one file.
 #[must_use]
 pub fn combined(key: &PrivateKey, chain: &Chain) -> Zeroizing<String> {
@@ -70,9 +103,11 @@ pub fn combined(key: &PrivateKey, chain: &Chain) -> Zeroizing<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
     use crate::pki::key::KeyType;
-    use crate::pki::testing::{Pki, openssl_output, openssl_text};
+    use crate::pki::testing::{Pki, openssl, openssl_output, openssl_text};
 
     #[test]
     fn openssl_reads_the_pkcs7() {
@@ -91,6 +126,25 @@ mod tests {
             assert_eq!(Chain::from_pem(&read("-nokeys")).unwrap(), pki.chain());
             assert!(read("-nocerts").contains("friendlyName: example.com"));
         }
+    }
+
+    #[test]
+    fn a_pkcs12_of_openssl_is_read_with_its_password_alone() {
+        let pki = Pki::new(&["example.com"]);
+        let mut pem = tempfile::NamedTempFile::new().unwrap();
+        pem.write_all(combined(&pki.key, &pki.chain()).as_bytes()).unwrap();
+        let path = pem.path().to_str().unwrap();
+        for more in [&[][..], &["-certpbe", "NONE"], &["-macalg", "sha512", "-iter", "10000"]] {
+            let export = [&["pkcs12", "-export", "-in", path, "-passout", "pass:gehe1m"], more].concat();
+            let file = openssl(&export, b"");
+            let (key, certificates) = open_pfx(&file, &SecretString::from("gehe1m")).unwrap();
+            assert_eq!(key.to_pkcs8_der(), pki.key.to_pkcs8_der());
+            assert!(pki.chain().ders().iter().all(|der| certificates.contains(der)), "{more:?}");
+            assert!(matches!(open_pfx(&file, &SecretString::from("falsch")), Err(BundleError::Locked)));
+        }
+        let bare = openssl(&["pkcs12", "-export", "-nokeys", "-in", path, "-passout", "pass:x"], b"");
+        assert!(matches!(open_pfx(&bare, &SecretString::from("x")), Err(BundleError::Keys { found: 0 })));
+        assert!(matches!(open_pfx(b"PKCS#12", &SecretString::from("x")), Err(BundleError::Unreadable)));
     }
 
     #[test]

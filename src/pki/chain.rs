@@ -3,6 +3,9 @@
 mod check;
 mod signature;
 
+pub(crate) use check::same_name;
+pub(crate) use signature::verify;
+
 use rustls_pki_types::pem::{PemObject as _, SectionKind};
 
 use super::leaf::{self, Leaf, LeafError, common_name};

@@ -116,7 +116,7 @@ pub(super) fn authority_key_identifier(certificate: &X509Certificate<'_>) -> Opt
     })
 }
 
-pub(super) fn common_name(name: &X509Name<'_>) -> String {
+pub(crate) fn common_name(name: &X509Name<'_>) -> String {
     let common_name = name.iter_common_name().next().and_then(|name| name.as_str().ok());
     common_name.map_or_else(|| name.to_string(), str::to_owned)
 }

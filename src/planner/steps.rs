@@ -25,8 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What is served is looked at again this often.
 const VERIFY_AGAIN: Duration = Duration::from_secs(6 * 3600);
 
-/// A clock that was wrong is asked again after this.
-const CLOCK_AGAIN: Duration = Duration::from_secs(60);
+/// While the clock is wrong, certificates are looked at this often; when it is right again, at once.
+const CLOCK_AGAIN: Duration = Duration::from_secs(3600);
 
 fn revoke(certificate: &Certificate<'_>, _: &mut Rest) -> Option<Action> {
     let job = certificate.jobs.iter().find(|job| job.kind == JobKind::Revoke)?;

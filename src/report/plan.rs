@@ -32,6 +32,26 @@ pub struct Plan {
     pub load: Vec<Load>,
     /// What taking the config as it stands in the file would cause; empty where it is in force already.
     pub changes: Vec<Change>,
+    /// Private CAs whose certificates are not as the config has them.
+    #[serde(default)]
+    pub authorities: Vec<AuthorityChange>,
+}
+
+/// Keys of `[ca.NAME]` that are not in force yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorityChange {
+    /// The CA.
+    pub ca: String,
+    /// The keys in the config.
+    pub keys: Vec<String>,
+    /// In words.
+    pub consequence: String,
+}
+
+impl std::fmt::Display for AuthorityChange {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "ca.{}: `{}`: {}", self.ca, self.keys.join("`, `"), self.consequence)
+    }
 }
 
 /// One thing that is going to be done.
@@ -79,7 +99,16 @@ pub async fn plan(state: &State, config: &Config, now: Timestamp, clock_trusted:
     coming.sort_by(|one, other| (one.0, &one.1.certificate).cmp(&(other.0, &other.1.certificate)));
     let coming = coming.into_iter().map(|(_, planned)| planned).collect();
     let load = load(&burdens, config, now, days);
-    Ok(Plan { schema: SCHEMA, at: now.to_string(), days, due, coming, load, changes: Vec::new() })
+    Ok(Plan {
+        schema: SCHEMA,
+        at: now.to_string(),
+        days,
+        due,
+        coming,
+        load,
+        changes: Vec::new(),
+        authorities: Vec::new(),
+    })
 }
 
 /// What a certificate asks of the first of its issuers; nothing where it is not renewed.

@@ -100,6 +100,11 @@ pub struct CertificateRow {
 
 impl CertificateRow {
     fn read(row: &AnyRow) -> Result<Self> {
+        Self::read_with(row, "created_at")
+    }
+
+    /// Reads a row that has another table's `created_at`, and the certificate's own under this name.
+    pub(super) fn read_with(row: &AnyRow, created_at: &str) -> Result<Self> {
         Ok(Self {
             name: text(row, "name")?,
             definition: text(row, "definition")?,
@@ -116,7 +121,7 @@ impl CertificateRow {
             version_id: optional_text(row, "version_id")?,
             not_after: optional_time(row, "not_after")?,
             attempts_left: optional_count(row, "attempts_left")?,
-            created_at: time(row, "created_at")?,
+            created_at: time(row, created_at)?,
             retired_at: optional_time(row, "retired_at")?,
         })
     }
@@ -187,19 +192,20 @@ impl State {
             .collect()
     }
 
-    /// The names that are due, soonest expiry first; those that have no certificate yet come first of all.
+    /// The names that are due: those that have no certificate yet and those that have one in turns, so that neither kind
+    /// waits for all of the other; of the latter the soonest expiry first.
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<String>> {
-        let names = sqlx::query_scalar(
-            "SELECT name FROM certificate WHERE look_again_at <= $1 ORDER BY COALESCE(not_after, 0), name LIMIT $2",
-        )
-        .bind(now.millis())
-        .bind(i64::from(limit))
-        .fetch_all(self.reader())
-        .await?;
+        let mut names = in_turns(self.due_by(DUE_NEW, now, limit).await?, self.due_by(DUE_OLD, now, limit).await?);
+        names.truncate(limit as usize);
         Ok(names)
+    }
+
+    async fn due_by(&self, statement: &'static str, now: Timestamp, limit: u32) -> Result<Vec<String>> {
+        let query = sqlx::query_scalar(statement).bind(now.millis()).bind(i64::from(limit));
+        Ok(query.fetch_all(self.reader()).await?)
     }
 
     /// When the first certificate that is not due yet becomes due.
@@ -387,6 +393,24 @@ impl State {
         super::obstacle::forget(write, name).await?;
         Ok(())
     }
+}
+
+const DUE_NEW: &str =
+    "SELECT name FROM certificate WHERE look_again_at <= $1 AND not_after IS NULL ORDER BY name LIMIT $2";
+
+const DUE_OLD: &str = "SELECT name FROM certificate WHERE look_again_at <= $1 AND not_after IS NOT NULL \
+     ORDER BY not_after, name LIMIT $2";
+
+/// One of the first, one of the second and so on, until there is no more of either.
+fn in_turns(first: Vec<String>, second: Vec<String>) -> Vec<String> {
+    let mut second = second.into_iter();
+    let mut names = Vec::with_capacity(first.len() + second.len());
+    for name in first {
+        names.push(name);
+        names.extend(second.next());
+    }
+    names.extend(second);
+    names
 }
 
 /// An order was decided on, for this reason (JSON).

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::any::AnyRow;
 
 use super::row::{count, optional_text, optional_time, text, time};
-use super::{News, Result, State, Write};
+use super::{News, Result, State, VersionRow, Write};
 use crate::clock::Timestamp;
 
 /// One version in one store.
@@ -44,6 +44,22 @@ impl DeliveryRow {
             stored_at: optional_time(row, "stored_at")?,
             error: optional_text(row, "error")?,
         })
+    }
+
+    /// Reads a row that was joined to its version's; `None`: there was none to be joined.
+    pub(super) fn read_joined(row: &AnyRow, version: &VersionRow) -> Result<Option<Self>> {
+        let Some(store) = optional_text(row, "d_store")? else { return Ok(None) };
+        Ok(Some(Self {
+            version_id: version.id.clone(),
+            store,
+            node: text(row, "d_node")?,
+            certificate: version.certificate.clone(),
+            stored: text(row, "d_state")? == "stored",
+            failures: count(row, "d_failures")?,
+            retry_at: time(row, "d_retry_at")?,
+            stored_at: optional_time(row, "d_stored_at")?,
+            error: optional_text(row, "d_error")?,
+        }))
     }
 }
 

@@ -91,6 +91,20 @@ impl State {
             .await?;
         rows.iter().map(ObstacleRow::read).collect()
     }
+
+    /// How many certificates are held back now, so that limits are kept.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn count_held(&self, now: Timestamp) -> Result<u32> {
+        let count: i64 = sqlx::query_scalar(
+            "SELECT COUNT(DISTINCT certificate) FROM obstacle WHERE kind = 'held' AND retry_at > $1",
+        )
+        .bind(now.millis())
+        .fetch_one(self.reader())
+        .await?;
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
+    }
 }
 
 /// Remembers an obstacle. One of our own making (`Held`) is no failure.

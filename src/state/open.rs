@@ -58,6 +58,30 @@ impl State {
         Ok(Self::assemble(settings, read, write, backend, sealer, Lock::None))
     }
 
+    /// A state in memory, for simulations: no file, no lock, a seal key of its own, gone when it is dropped. It has one
+    /// connection: nothing may be read while a write is open.
+    ///
+    /// # Errors
+    /// Where the database cannot be made.
+    pub async fn simulated() -> Result<Self> {
+        sqlx::any::install_default_drivers();
+        let options = AnyConnectOptions::from_str("sqlite::memory:")?;
+        let pool = AnyPoolOptions::new()
+            .max_connections(1)
+            .min_connections(1)
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options)
+            .await?;
+        MIGRATIONS.run(&pool).await.map_err(explain_migration)?;
+        let sealer = Sealer::from_base64(&Sealer::generate_base64()?)?;
+        let node = "simulated".to_owned();
+        let (wake, wake_notify, fuse) = (Notify::new(), Notify::new(), Fuse::default());
+        let (read, write, backend, lock) = (pool.clone(), pool, Backend::Sqlite, Lock::None);
+        Ok(Self(Arc::new(Inner { read, write, backend, sealer, node, wake, wake_notify, lock, fuse })))
+    }
+
     fn assemble(
         settings: &StateSettings,
         read: AnyPool,
@@ -126,6 +150,7 @@ async fn sqlite(file: &Path, connections: u32, create: bool) -> Result<AnyPool> 
         .acquire_timeout(Duration::from_secs(30))
         .idle_timeout(None)
         .max_lifetime(None)
+        .test_before_acquire(false)
         .after_connect(|connection, _| Box::pin(async move { connection.execute(PRAGMAS).await.map(drop) }));
     Ok(pool.connect_with(options).await?)
 }

@@ -1,14 +1,13 @@
 //! Orders: the row and its sealed key stand before the CA hears of it.
 
+mod trouble;
+
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use sqlx::any::AnyRow;
 use zeroize::Zeroizing;
 
 use super::certificate::words;
-use super::obstacle::{self, Obstacle, ObstacleKind};
-use super::outbox::alert::of_order as order_alert;
 use super::row::{count, list, optional_text, optional_time, parsed, text, time, to_list};
 use super::spent::{self, Claim, Held, SpentKind};
 use super::{Result, State, Write};
@@ -257,19 +256,38 @@ impl State {
         rows.iter().filter_map(|row| read(row).transpose()).collect()
     }
 
-    /// The CA has made the order.
+    /// The CA has made the order: its limit of new orders counts from now on.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn order_made(&self, id: &str, directory_url: &str, url: &str, profile: Option<&str>) -> Result<()> {
+    pub async fn order_made(
+        &self,
+        id: &str,
+        directory_url: &str,
+        url: &str,
+        profile: Option<&str>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut write = self.begin().await?;
         sqlx::query("UPDATE acme_order SET directory_url = $2, url = $3, profile = $4 WHERE id = $1")
             .bind(id)
             .bind(directory_url)
             .bind(url)
             .bind(profile)
-            .execute(self.writer())
+            .execute(&mut *write)
             .await?;
+        spent::counts_from(&mut write, id, &[SpentKind::Order], now).await?;
+        write.commit().await?;
         Ok(())
+    }
+
+    /// Open orders at an issuer that it has not made, as far as anybody saw: their ids and their certificates.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn orders_unmade(&self, issuer: &str) -> Result<Vec<(String, String)>> {
+        let query = "SELECT id, certificate FROM acme_order WHERE state = 'open' AND url IS NULL AND issuer = $1";
+        Ok(sqlx::query_as(query).bind(issuer).fetch_all(self.reader()).await?)
     }
 
     /// The TXT values are presented; the first time counts.
@@ -312,99 +330,17 @@ impl State {
         Ok(())
     }
 
-    /// The order met trouble, stays open and goes on when its issuer may be asked again: one transaction with the
-    /// obstacle. `waits_for` says what the operator must do, where somebody must.
+    /// The chain is downloaded and checked: the CA's limits of certificates count from now on.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn order_troubled(
-        &self,
-        order: &OrderRow,
-        kind: ObstacleKind,
-        error: &str,
-        waits_for: Option<&str>,
-        now: Timestamp,
-        wait: Duration,
-    ) -> Result<()> {
+    pub async fn order_issued(&self, id: &str, chain: &str, now: Timestamp) -> Result<()> {
         let mut write = self.begin().await?;
-        sqlx::query("UPDATE acme_order SET next_step_at = $2, waits_for = $3 WHERE id = $1")
-            .bind(&order.id)
-            .bind(now.plus(wait).millis())
-            .bind(waits_for)
-            .execute(&mut *write)
-            .await?;
-        met(&mut write, order, kind, error, now, wait).await?;
-        self.add_alert(&mut write, &order_alert(order, error, now.plus(wait)), now).await?;
-        write.commit().await?;
-        self.wake_notify();
-        Ok(())
-    }
-
-    /// The chain is downloaded and checked.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn order_issued(&self, id: &str, chain: &str) -> Result<()> {
-        sqlx::query("UPDATE acme_order SET chain = $2 WHERE id = $1")
-            .bind(id)
-            .bind(chain)
-            .execute(self.writer())
-            .await?;
-        Ok(())
-    }
-
-    /// The order became nothing: one transaction with the obstacle. A refusal counts against each name.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn order_failed(
-        &self,
-        order: &OrderRow,
-        kind: ObstacleKind,
-        error: &str,
-        now: Timestamp,
-        wait: Duration,
-    ) -> Result<()> {
-        let mut write = self.begin().await?;
-        finish(&mut write, &order.id, "failed", Some(error), now).await?;
-        spent::give_back(&mut write, &order.id).await?;
-        if kind == ObstacleKind::Refused {
-            for name in &order.names {
-                spent::spend(&mut write, &order.issuer, SpentKind::Failure, name, &order.id, now).await?;
-            }
-        }
-        met(&mut write, order, kind, error, now, wait).await?;
-        self.add_alert(&mut write, &order_alert(order, error, now.plus(wait)), now).await?;
-        write.commit().await?;
-        self.wake_notify();
-        Ok(())
-    }
-
-    /// The order is no longer wanted (the config changed, the CA forgot it): no failure, no backoff.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn order_abandoned(&self, id: &str, why: &str, now: Timestamp) -> Result<()> {
-        let mut write = self.begin().await?;
-        finish(&mut write, id, "failed", Some(why), now).await?;
-        spent::give_back(&mut write, id).await?;
+        sqlx::query("UPDATE acme_order SET chain = $2 WHERE id = $1").bind(id).bind(chain).execute(&mut *write).await?;
+        spent::counts_from(&mut write, id, &[SpentKind::Domain, SpentKind::Names], now).await?;
         write.commit().await?;
         Ok(())
     }
-}
-
-/// An order's issuer stands in the way of its certificate.
-async fn met(
-    write: &mut Write,
-    order: &OrderRow,
-    kind: ObstacleKind,
-    error: &str,
-    now: Timestamp,
-    wait: Duration,
-) -> Result<()> {
-    let (certificate, issuer) = (order.certificate.as_str(), order.issuer.as_str());
-    obstacle::meet(write, &Obstacle { certificate, issuer, kind, error, wait }, now).await?;
-    super::certificate::note_failure(write, certificate, error, now).await
 }
 
 /// Adds the orders that are about to be swept out to the counts in `meta`, so that what is counted never falls.

@@ -18,6 +18,10 @@ pub(super) fn integer(row: &AnyRow, column: &str) -> Result<i64> {
     Ok(row.try_get::<i64, _>(column)?)
 }
 
+pub(super) fn optional_integer(row: &AnyRow, column: &str) -> Result<Option<i64>> {
+    Ok(row.try_get::<Option<i64>, _>(column)?)
+}
+
 pub(super) fn count(row: &AnyRow, column: &str) -> Result<u32> {
     Ok(u32::try_from(integer(row, column)?).unwrap_or(u32::MAX))
 }

@@ -111,9 +111,23 @@ pub(super) async fn spend(
     Ok(())
 }
 
-/// An order that became nothing has taken no certificate.
+/// What an order has taken counts from now on, since the CA counts it only now: an order may have waited for hours for a CA
+/// that was out of reach.
+pub(super) async fn counts_from(write: &mut Write, order_id: &str, kinds: &[SpentKind], now: Timestamp) -> Result<()> {
+    for kind in kinds {
+        sqlx::query("UPDATE spent SET at = $3 WHERE order_id = $1 AND kind = $2 AND at < $3")
+            .bind(order_id)
+            .bind(kind.as_str())
+            .bind(now.millis())
+            .execute(&mut **write)
+            .await?;
+    }
+    Ok(())
+}
+
+/// An order that became nothing has taken no certificate, and followed no advice.
 pub(super) async fn give_back(write: &mut Write, order_id: &str) -> Result<()> {
-    sqlx::query("DELETE FROM spent WHERE order_id = $1 AND kind IN ('domain', 'names')")
+    sqlx::query("DELETE FROM spent WHERE order_id = $1 AND kind IN ('domain', 'names', 'advice')")
         .bind(order_id)
         .execute(&mut **write)
         .await?;

@@ -96,7 +96,7 @@ pub struct NewVersion<'a> {
 }
 
 impl VersionRow {
-    fn read(row: &AnyRow) -> Result<Self> {
+    pub(super) fn read(row: &AnyRow) -> Result<Self> {
         Ok(Self {
             id: text(row, "id")?,
             certificate: text(row, "certificate")?,

@@ -4,7 +4,7 @@ use providers::stores::{Bundle, BundleName, CertificateStore};
 use tracing::{info, warn};
 
 use super::reading::Reading;
-use super::{Turn, WorkError, dice};
+use super::{Turn, WorkError};
 use crate::clock::Timestamp;
 use crate::config;
 use crate::pki::chain::Chain;
@@ -122,7 +122,7 @@ impl Turn<'_> {
             chain: &found.chain.fullchain_pem(),
             not_before: leaf.not_before,
             not_after: leaf.not_after,
-            jitter: dice(),
+            jitter: self.worker.dice.throw(),
             number_at_least: found.number,
             stores: vec![(store.to_owned(), node.to_owned())],
             adopted: true,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use super::reading::Reading;
-use super::{Parts, Turn, WorkError, dice, news};
+use super::{Parts, Turn, WorkError, news};
 use crate::config::{self, StoreKind};
 use crate::crash::{self, Point};
 use crate::deploy::command::{self, DeployEvent, Deployed};
@@ -91,7 +91,7 @@ impl Turn<'_> {
             return self.look_at_companions(rows).await;
         };
         let failures = rows.iter().map(|row| row.failures).max().unwrap_or(0) + 1;
-        let wait = patience(first.kind, failures);
+        let wait = patience(first.kind, failures, self.worker.dice.throw());
         warn!(
             certificate = %first.certificate, certificates = rows.len(), retry_at = %now.plus(wait),
             "not {}: {words}", if first.kind == DeploymentKind::Command { "deployed" } else { "served" },
@@ -126,11 +126,11 @@ impl Turn<'_> {
 }
 
 /// A server that was just told takes a moment to serve: the first looks follow soon.
-fn patience(kind: DeploymentKind, failures: u32) -> Duration {
+fn patience(kind: DeploymentKind, failures: u32, spread: u32) -> Duration {
     match kind {
         DeploymentKind::Verify if failures <= 5 => Duration::from_secs(1),
-        DeploymentKind::Verify => after_step(failures - 5, None, dice()),
-        DeploymentKind::Command => after_step(failures, None, dice()),
+        DeploymentKind::Verify => after_step(failures - 5, None, spread),
+        DeploymentKind::Command => after_step(failures, None, spread),
     }
 }
 

@@ -8,7 +8,7 @@ use tracing::{info, warn};
 
 use super::bundle::bundle;
 use super::reading::Reading;
-use super::{Turn, WorkError, dice, news};
+use super::{Turn, WorkError, news};
 use crate::crash::{self, Point};
 use crate::planner::backoff::after_step;
 use crate::state::{DeliveryRow, VersionRow};
@@ -56,7 +56,7 @@ impl Turn<'_> {
 
     async fn not_delivered(&self, row: &DeliveryRow, error: &providers::Error) -> Result<(), WorkError> {
         let now = self.clock().now();
-        let wait = after_step(row.failures + 1, error.retry_after(), dice());
+        let wait = after_step(row.failures + 1, error.retry_after(), self.worker.dice.throw());
         let words = providers::error::chain(error);
         warn!(certificate = %row.certificate, store = %row.store, retry_at = %now.plus(wait), "not stored: {words}");
         let news = news::not_stored(row, &words);

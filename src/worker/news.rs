@@ -33,9 +33,15 @@ pub(super) fn of_version(version: &NewVersion<'_>, order: &OrderRow, first: bool
         let text = format!("`{name}` was {word} by `{issuer}` and is valid until {}.", version.not_after);
         Alert::new(subject, NewEvent { kind, ..event(kind, format!("`{subject}` is well again"), text) })
     };
-    let recovered =
-        vec![well(EventKind::Failed, name), well(EventKind::Expiring, name), well(EventKind::IssuerTrouble, issuer)];
+    let recovered = vec![well(EventKind::Failed, name), well(EventKind::Expiring, name), issuer_well(issuer)];
     News { events, alerts: Vec::new(), recovered }
+}
+
+/// An issuer has issued. Like its trouble it is no certificate's: whoever hears of some certificates only hears of neither.
+fn issuer_well(issuer: &str) -> Alert {
+    let text = format!("`{issuer}` issues again.");
+    let event = NewEvent::new(EventKind::IssuerTrouble, format!("`{issuer}` is well again"), text);
+    Alert::new(issuer, event.by(issuer))
 }
 
 /// A store has not taken a version.

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::reading::{Reading, places};
-use super::{Turn, Turning, WorkError, dice, news, spread};
+use super::{Turn, Turning, WorkError, news};
 use crate::clock::Timestamp;
 use crate::config::KeyType;
 use crate::crash::{self, Point};
@@ -14,12 +14,12 @@ use crate::issuer::{IssuerError, Progress};
 use crate::pki::cert_id;
 use crate::pki::chain::Chain;
 use crate::pki::key::PrivateKey;
-use crate::planner::Reason;
 use crate::planner::backoff::{Failure, after_order};
 use crate::planner::claims::{Ordered, claims};
+use crate::planner::{Reason, issuers};
 use crate::state::order::{Added, NewOrder};
 use crate::state::version::NewVersion;
-use crate::state::{Claim, OrderRow};
+use crate::state::{Claim, ObstacleKind, ObstacleRow, OrderRow};
 
 /// A wait no longer than this is slept through; longer ones put the order down.
 const SHORT: Duration = Duration::from_secs(2);
@@ -103,7 +103,7 @@ impl Turn<'_> {
         if self.seat.is_none() {
             match timeout(SEAT_PATIENCE, seats.seats.clone().acquire_owned()).await {
                 Ok(Ok(seat)) => self.seat = Some(seat),
-                _ => return self.leave(reading, spread(SEAT_ABSENCE)).await,
+                _ => return self.leave(reading, self.worker.dice.part_of(SEAT_ABSENCE)).await,
             }
         }
         match seats.issuer.advance(order, wanted).await {
@@ -149,7 +149,7 @@ impl Turn<'_> {
             chain,
             not_before: leaf.not_before,
             not_after: leaf.not_after,
-            jitter: dice(),
+            jitter: self.worker.dice.throw(),
             number_at_least: self.free_number(reading).await,
             stores: stores.unwrap_or_default(),
             adopted: false,
@@ -175,19 +175,41 @@ impl Turn<'_> {
         let obstacle = reading.obstacles.iter().find(|obstacle| obstacle.issuer == order.issuer);
         let failures = obstacle.map_or(0, |obstacle| obstacle.failures) + 1;
         let left = reading.version.as_ref().map(|version| version.not_after.since(now));
-        let wait = after_order(failure, failures, left, dice());
+        let wait = after_order(failure, failures, left, self.worker.dice.throw());
         let words = providers::error::chain(error);
         warn!(
             certificate = %order.certificate, order = order.url.as_deref(), issuer = %order.issuer,
             retry_at = %now.plus(wait), attempts = failures, "order failed: {words}",
         );
         self.tell_of_issuer(order, error).await?;
+        if let Some(next) = next_issuer(reading, order, kind, now.plus(wait), now) {
+            return Ok(self.state().order_goes_elsewhere(order, &next, &words, now, wait).await?);
+        }
         if error.ends_order() {
             return Ok(self.state().order_failed(order, kind, &words, now, wait).await?);
         }
         let waits_for = (failure == Failure::Operator).then_some(words.as_str());
         Ok(self.state().order_troubled(order, kind, &words, waits_for, now, wait).await?)
     }
+}
+
+/// Who is asked at once in place of the order's issuer, which is in the way until `retry_at`.
+fn next_issuer(
+    reading: &Reading,
+    order: &OrderRow,
+    kind: ObstacleKind,
+    retry_at: Timestamp,
+    now: Timestamp,
+) -> Option<String> {
+    if order.chain.is_some() || kind != ObstacleKind::Unavailable {
+        return None;
+    }
+    let (issuer, error) = (order.issuer.clone(), String::new());
+    let met = ObstacleRow { issuer, kind, failures: 1, retry_at, error, since: now, last_at: now };
+    let others = reading.obstacles.iter().filter(|obstacle| obstacle.issuer != order.issuer);
+    let obstacles: Vec<_> = others.cloned().chain([met]).collect();
+    let choice = issuers::choose(&reading.wanted.as_ref()?.issuers, &obstacles, now)?;
+    (choice.at <= now && choice.issuer != order.issuer).then(|| choice.issuer.to_owned())
 }
 
 /// So old that the CA may well have forgotten it; a young one that is gone is a fault, and is not made anew in haste.

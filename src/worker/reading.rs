@@ -5,8 +5,8 @@ use crate::config;
 use crate::planner;
 use crate::planner::decide::command_target;
 use crate::state::{
-    CertificateRow, DeliveryRow, DeploymentKind, DeploymentRow, JobRow, ObstacleRow, OrderRow, State, TxtRow,
-    VersionRow,
+    CertificateRow, DeliveryRow, DeploymentKind, DeploymentRow, JobRow, Look, ObstacleRow, OrderRow, RenewalRow, State,
+    TxtRow, VersionRow,
 };
 
 /// The rows of one certificate, read at one moment.
@@ -25,34 +25,37 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// Reads; `None` where there is no such certificate.
-    pub(super) async fn of(name: &str, worker: &Worker, parts: &Parts) -> Result<Option<Self>, WorkError> {
-        let state = &worker.state;
-        let Some(row) = state.certificate(name).await? else { return Ok(None) };
+    /// Reads what the look at a certificate has left out.
+    pub(super) async fn of(look: Look, worker: &Worker, parts: &Parts) -> Result<Self, WorkError> {
+        let (state, row) = (&worker.state, look.certificate);
+        let name = row.name.as_str();
         let wanted = parts.config.certificates.get(name).cloned();
-        let version = match &row.version_id {
-            Some(id) => state.version(id).await?,
-            None => None,
-        };
-        let (deliveries, deployments) = match &version {
-            Some(version) => (state.deliveries(&version.id).await?, state.deployments(&version.id).await?),
-            None => Default::default(),
+        let deployments = match &look.version {
+            Some(version) if look.has_deployments => state.deployments(&version.id).await?,
+            _ => Vec::new(),
         };
         let stores = wanted.as_ref().map(|wanted| places(wanted, &parts.config, state)).unwrap_or_default();
         let company_comes = company_comes(name, wanted.as_ref(), &deployments, state, parts).await?;
-        Ok(Some(Self {
-            order: state.open_order(name).await?,
-            txts: state.owed_txts(name).await?,
-            obstacles: state.obstacles(name).await?,
-            jobs: state.open_jobs(name).await?,
+        Ok(Self {
+            order: if look.has_order { state.open_order(name).await? } else { None },
+            txts: if look.has_txts { state.owed_txts(name).await? } else { Vec::new() },
+            obstacles: if look.has_obstacles { state.obstacles(name).await? } else { Vec::new() },
+            jobs: if look.has_jobs { state.open_jobs(name).await? } else { Vec::new() },
             row,
             wanted,
-            version,
-            deliveries,
+            version: look.version,
+            deliveries: look.deliveries,
             deployments,
             stores,
             company_comes,
-        }))
+        })
+    }
+
+    /// The CA has just said this of the current version's renewal, and it is written down.
+    pub(super) fn is_told(&mut self, renewal: RenewalRow) {
+        if let Some(version) = &mut self.version {
+            version.renewal = renewal;
+        }
     }
 
     /// As the planner looks at it.

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use tracing::{debug, info};
 
 use super::reading::Reading;
-use super::{Seats, Turn, Turning, WorkError, dice, spread};
+use super::{Seats, Turn, Turning, WorkError};
 use crate::clock::Timestamp;
 use crate::issuer::{IssuerError, RenewalInfo};
 use crate::state::{RenewalRow, RenewalWindow, VersionRow};
@@ -36,7 +36,7 @@ impl Turn<'_> {
             return self.told(version, Err(nobody)).await;
         };
         let Ok(Ok(_question)) = timeout(PATIENCE, seats.questions.clone().acquire_owned()).await else {
-            return self.leave(reading, spread(ABSENCE)).await;
+            return self.leave(reading, self.worker.dice.part_of(ABSENCE)).await;
         };
         let answer = seats.issuer.renewal_info(version).await;
         self.told(version, answer).await
@@ -54,7 +54,7 @@ impl Turn<'_> {
         answer: Result<Option<RenewalInfo>, IssuerError>,
     ) -> Result<Turning, WorkError> {
         let now = self.clock().now();
-        let renewal = after(&version.renewal, answer, now, dice());
+        let renewal = after(&version.renewal, answer, now, self.worker.dice.throw());
         if renewal.window != version.renewal.window
             && let Some(window) = &renewal.window
         {
@@ -67,7 +67,7 @@ impl Turn<'_> {
             debug!(certificate = %version.certificate, ask_at = %renewal.ask_at, "no renewal information: {error}");
         }
         self.state().renewal_told(&version.id, &renewal).await?;
-        Ok(Turning::GoesOn)
+        Ok(Turning::IsTold(renewal))
     }
 }
 

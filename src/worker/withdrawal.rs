@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use tracing::{info, warn};
 
-use super::{Turn, WorkError, dice};
+use super::{Turn, WorkError};
 use crate::crash::{self, Point};
 use crate::dns01::{Challenge, Dns01Error, Location};
 use crate::planner::backoff::after_step;
@@ -36,7 +36,7 @@ impl Turn<'_> {
 
     async fn not_withdrawn(&self, txt: &TxtRow, error: &Dns01Error) -> Result<(), WorkError> {
         let now = self.clock().now();
-        let wait = after_step(txt.failures + 1, error.retry_after(), dice());
+        let wait = after_step(txt.failures + 1, error.retry_after(), self.worker.dice.throw());
         let words = providers::error::chain(error);
         warn!(
             certificate = %txt.certificate, zone = %txt.zone, name = %txt.name, retry_at = %now.plus(wait),

@@ -123,6 +123,15 @@ const CASES: &[(&str, &[&str])] = &[
             "2:10: certificate.a.names: `10.0.0.1` is an IP address, and `le` is an ACME account: DNS-01 cannot prove control of an address, and HTTP-01 and TLS-ALPN-01 are not there yet; leave it out, or write `issuers` with a private CA only",
         ],
     ),
+    // Profiles of private CAs.
+    (
+        "[ca.x]\nsubject = { common_name = \"X\" }\n[ca.x.profile.a]\nextended_key_usage = [\"1.3.6.1.5.5.7.3.9\"]\n\
+         lifetime = \"2d\"\nmax_lifetime = \"1d\"",
+        &[
+            "3:15: ca.x.profile.a: `lifetime` is longer than `max_lifetime`; write a longer `max_lifetime`",
+            "4:23: ca.x.profile.a.extended_key_usage: is no purpose for leaves; leave it out: the CA makes such certificates for itself alone",
+        ],
+    ),
     // Keys, profiles, renewal.
     (
         "[certificate.a]\nkey = \"ecdsa-p265\"",

@@ -226,13 +226,27 @@ impl Daemon {
         self.try_get("/health/live", &[]).is_some_and(|answer| answer.status == 200)
     }
 
+    /// Asks for a path with header lines and further words for `curl`, such as a method or a body.
+    ///
+    /// # Panics
+    /// When nobody answers.
+    pub fn send(&self, path: &str, headers: &[&str], words: &[&str]) -> Answer {
+        let answer = self.try_send(path, headers, words);
+        answer.unwrap_or_else(|| panic!("nobody answers on {path}; the log:\n{}", self.log()))
+    }
+
     fn try_get(&self, path: &str, headers: &[&str]) -> Option<Answer> {
+        self.try_send(path, headers, &[])
+    }
+
+    fn try_send(&self, path: &str, headers: &[&str], words: &[&str]) -> Option<Answer> {
         let mut curl = Command::new(programs::find("curl"));
         curl.args(["-q", "--silent", "--show-error", "--include", "--max-time", "20", "--noproxy", "*"]);
-        for header in headers {
+        // No body waits to be asked for.
+        for header in ["Expect:"].iter().chain(headers) {
             curl.args(["--header", header]);
         }
-        let output = programs::run(curl.arg(format!("http://127.0.0.1:{}{path}", self.port)), "");
+        let output = programs::run(curl.args(words).arg(format!("http://127.0.0.1:{}{path}", self.port)), "");
         output.status.success().then(|| Answer::parse(&output.stdout)).flatten()
     }
 }

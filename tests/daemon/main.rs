@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+#[path = "../peers/fakes/acme_ca.rs"]
+mod acme_ca;
 #[path = "../peers/fakes/acme_dns.rs"]
 mod acme_dns;
 #[path = "../peers/fakes/cloudflare.rs"]
@@ -17,14 +19,23 @@ mod bridge;
 mod harness;
 mod home;
 mod own_ca;
+mod pki;
 
+mod client;
+mod client_life;
 mod crash;
+mod crl;
+mod csr;
 mod deploy;
 mod doctor;
 mod failover;
+mod fair_share;
+mod hierarchy;
 mod issuance;
+mod kills;
 mod limits;
 mod notify;
+mod ocsp;
 mod postgres;
 mod private_ca;
 mod providers;
@@ -32,5 +43,8 @@ mod refusals;
 mod reload;
 mod renewal_info;
 mod revocation;
+mod rotation;
 mod secrecy;
 mod store;
+mod token;
+mod told;

@@ -11,7 +11,7 @@ use crate::peers::postgres::Postgres;
 const ZONE: &str = "pg.test";
 
 /// A config with the database; the password and, where it is wanted, the seal key are in files.
-fn head(home: &Home, server: &Postgres, seal_key: bool) -> String {
+pub fn head(home: &Home, server: &Postgres, seal_key: bool) -> String {
     home.secret("password", server.password());
     home.secret("seal", &renewd::secret::Sealer::generate_base64().unwrap());
     let database = format!(

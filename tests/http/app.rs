@@ -10,7 +10,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
-use renewd::ca::{Authority, LeafRequest};
+use renewd::ca::client::Clients;
+use renewd::ca::revoke::Revocations;
+use renewd::ca::{Authority, LeafRequest, Registry};
 use renewd::clock::{Clock, Timestamp};
 use renewd::config::{Config, ConfigError, Report};
 use renewd::http::{App, ReloadRequest, Status, local_router, public_router};
@@ -83,9 +85,28 @@ impl TestApp {
         write.commit().await.unwrap();
         let status = Arc::new(Status::new(clock.now()));
         let (reload, requests) = mpsc::channel(1);
+        let registry = Registry::open(state.clone(), clock.clone(), &config);
+        let revocations = Revocations::open(&state, &config.state.directory).await.unwrap();
+        let clients = Clients::new(registry.clone(), revocations.clone());
         let config = Arc::new(ArcSwap::from_pointee(config));
+        let responders = renewd::ca::ocsp::Responders::new(registry.clone(), clock.clone());
+        let directory = config.load().state.directory.clone();
+        let crls = renewd::ca::crl::Crls::new(&state, directory, Arc::new(registry.clone()), Arc::clone(&config));
         let (sinks, doctor) = (Arc::default(), mpsc::channel(1).0);
-        let app = App { config, state, clock, status, sinks, reload, doctor };
+        let app = App {
+            config,
+            state,
+            clock,
+            registry,
+            revocations,
+            crls,
+            responders,
+            clients,
+            status,
+            sinks,
+            reload,
+            doctor,
+        };
         let this = Self { app, requests: Some(requests), _folder: folder };
         this.authority().await;
         this
@@ -102,9 +123,8 @@ impl TestApp {
         self.app.config.store(Arc::new(config));
     }
 
-    pub async fn authority(&self) -> Authority {
-        let config = self.app.config.load_full();
-        Authority::open(&self.app.state, "internal", &config.cas["internal"], None, self.now()).await.unwrap()
+    pub async fn authority(&self) -> Arc<Authority> {
+        self.app.registry.get("internal").await.unwrap().unwrap()
     }
 
     /// Gives `example.com` a new version and returns its chain.
@@ -135,12 +155,7 @@ impl TestApp {
             replaces: None,
         };
         let order = state.add_order(&new, &[], now).await.unwrap().id().unwrap();
-        let request = LeafRequest {
-            order: &order,
-            names: &[identifier(name)],
-            spki_der: &key.spki_der(),
-            lifetime: Duration::from_secs(90 * 86_400),
-        };
+        let request = LeafRequest::server(&order, vec![identifier(name).into()], key.spki_der());
         let chain = self.authority().await.issue(&request, now).await.unwrap();
         let order = state.open_order(name).await.unwrap().unwrap();
         let version = NewVersion {
@@ -188,7 +203,7 @@ impl TestApp {
             keys.push(version.key(state).unwrap());
         }
         for generation in [0, 1] {
-            keys.push(state.ca("internal", generation).await.unwrap().unwrap().key(state).unwrap());
+            keys.push(state.ca("internal", generation).await.unwrap().unwrap().key(state).unwrap().unwrap());
         }
         // The secret scalar of a P-256 key in PKCS #8 begins at octet 36.
         let pieces = keys.iter().flat_map(|key| {

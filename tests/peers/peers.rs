@@ -44,3 +44,5 @@ pub mod process;
 pub mod programs;
 #[path = "smtp.rs"]
 pub mod smtp;
+#[path = "softhsm.rs"]
+pub mod softhsm;

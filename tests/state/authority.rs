@@ -1,7 +1,5 @@
 //! The private CA's tables, and the CA itself at work on them.
 
-use std::time::Duration;
-
 use renewd::ca::{Authority, LeafRequest};
 use renewd::clock::{Clock, Timestamp};
 use renewd::config::ca::Subject;
@@ -9,11 +7,9 @@ use renewd::config::{self, KeyType};
 use renewd::identifier::Identifier;
 use renewd::pki::key::PrivateKey;
 use renewd::state::State;
-use renewd::state::ca::{NewCa, NewCaCertificate};
+use renewd::state::ca::{KeyPlace, NewCa, NewCaCertificate};
 
 use super::place::{MINUTE, NOW, private_key};
-
-const DAY: Duration = Duration::from_secs(86_400);
 
 pub(super) async fn a_generation_is_written_once_and_signed_once(state: &State) {
     let key = private_key();
@@ -22,10 +18,13 @@ pub(super) async fn a_generation_is_written_once_and_signed_once(state: &State) 
         generation,
         serial: serial.to_owned(),
         key_type: "ecdsa-p256",
-        key: &key,
+        key: KeyPlace::Sealed(&key),
         not_before: NOW,
         not_after: NOW.plus(MINUTE),
         to_be_signed,
+        certificate: None,
+        above: None,
+        shard_size: 100,
     };
     assert!(state.ca("internal", 0).await.unwrap().is_none());
     assert!(state.newest_ca("internal").await.unwrap().is_none());
@@ -35,7 +34,7 @@ pub(super) async fn a_generation_is_written_once_and_signed_once(state: &State) 
     assert_eq!((root.name.as_str(), root.generation, root.serial.as_str()), ("internal", 0, "01"));
     assert_eq!((root.to_be_signed.as_slice(), &root.certificate), (b"root".as_slice(), &None));
     assert_eq!((root.not_before, root.not_after), (NOW, NOW.plus(MINUTE)));
-    assert_eq!(*root.key(state).unwrap(), key);
+    assert_eq!(*root.key(state).unwrap().unwrap(), key);
     assert!(state.newest_ca("internal").await.unwrap().is_none(), "the root issues no leaves");
 
     for generation in [1, 2] {
@@ -51,13 +50,16 @@ pub(super) async fn a_generation_is_written_once_and_signed_once(state: &State) 
 }
 
 pub(super) async fn a_leaf_is_written_once_and_signed_once(state: &State) {
-    let names = [Identifier::parse("a.test").unwrap()];
+    let names = ["a.test".to_owned()];
     let new = |order_id, serial: &str| NewCaCertificate {
         ca: "internal",
         serial: serial.to_owned(),
         generation: 1,
         order_id,
         names: &names,
+        profile: "server",
+        subject: "a.test",
+        shard: 0,
         not_before: NOW,
         not_after: NOW.plus(MINUTE),
         to_be_signed: b"leaf",
@@ -77,24 +79,73 @@ pub(super) async fn a_leaf_is_written_once_and_signed_once(state: &State) {
     assert!(state.ca_certificate_of("elsewhere", "order").await.unwrap().is_none());
 }
 
+pub(super) async fn many_leaves_are_written_once_and_signed_once(state: &State) {
+    let names = ["a.test".to_owned()];
+    let orders: Vec<String> = (0..90).map(|number| format!("csr:a:{number:08}")).collect();
+    let new = |place: usize, prefix: &str| NewCaCertificate {
+        ca: "internal",
+        serial: format!("{prefix}{place:02x}"),
+        generation: 1,
+        order_id: &orders[place],
+        names: &names,
+        profile: "server",
+        subject: "a.test",
+        shard: 0,
+        not_before: NOW,
+        not_after: NOW.plus(MINUTE),
+        to_be_signed: b"leaf",
+    };
+    let rows = |places: std::ops::Range<usize>, prefix: &str| {
+        places.map(|place| (new(place, prefix), NOW)).collect::<Vec<_>>()
+    };
+    assert!(state.last_ca_order("internal", "csr:a:").await.unwrap().is_none());
+    assert_eq!(state.add_ca_certificates(&rows(0..80, "0a")).await.unwrap().len(), 80);
+    let written = state.add_ca_certificates(&rows(70..90, "0b")).await.unwrap();
+    assert_eq!((written.len(), written.contains("0b50"), written.contains("0b4f")), (10, true, false));
+    let mut twice = rows(0..1, "0c");
+    twice.extend(rows(0..1, "0d"));
+    assert!(state.add_ca_certificates(&twice).await.unwrap().is_empty(), "each order has one leaf");
+    let mut other = new(0, "0a");
+    other.order_id = "other";
+    let refused = [(new(0, "0e"), NOW), (other, NOW)];
+    state.add_ca_certificates(&refused).await.expect_err("a serial is never used twice");
+
+    let all: Vec<&str> = orders.iter().map(String::as_str).chain(["none"]).collect();
+    let found = state.ca_certificates_of("internal", &all).await.unwrap();
+    assert_eq!(found.len(), 90);
+    assert!(found.iter().all(|row| row.to_be_signed.as_deref() == Some(b"leaf") && row.certificate.is_none()));
+    let sign = |signature: &'static [u8]| found.iter().map(move |row| (row.serial.as_str(), signature));
+    let some: Vec<_> = sign(b"first").take(70).collect();
+    assert_eq!(state.ca_certificates_signed("internal", &some).await.unwrap().len(), 70);
+    let all_of_them: Vec<_> = sign(b"second").collect();
+    assert_eq!(state.ca_certificates_signed("internal", &all_of_them).await.unwrap().len(), 20);
+    assert!(state.ca_certificates_signed("elsewhere", &all_of_them).await.unwrap().is_empty());
+    let found = state.ca_certificates_of("internal", &all).await.unwrap();
+    let first = found.iter().filter(|row| row.certificate.as_deref() == Some(b"first")).count();
+    assert_eq!((first, found.iter().filter(|row| row.to_be_signed.is_none()).count()), (70, 90));
+
+    let last = state.last_ca_order("internal", "csr:a:").await.unwrap().unwrap();
+    assert_eq!((last.order_id.as_str(), last.revoked), ("csr:a:00000089", false));
+    assert_eq!((last.created_at, last.not_after), (NOW, NOW.plus(MINUTE)));
+    assert!(state.last_ca_order("internal", "csr:").await.unwrap().is_none(), "a number follows");
+    assert!(state.add_ca_certificates(&[]).await.unwrap().is_empty());
+}
+
 pub(super) async fn the_private_ca_issues(state: &State) {
     let now = Timestamp::from_seconds(Clock::system().now().seconds());
-    let subject =
-        Subject { common_name: "CA".to_owned(), organization: None, organizational_unit: None, country: None };
-    let (lifetime, issuing_lifetime, leaf_lifetime) = (DAY * 7300, DAY * 3650, DAY * 90);
-    let config = config::Ca { subject, key: KeyType::EcdsaP256, lifetime, issuing_lifetime, leaf_lifetime };
+    let config = config::Ca::new(Subject::named("CA"));
     let open = || Authority::open(state, "internal", &config, None, now);
     let (one, other) = tokio::join!(open(), open());
     let (one, other) = (one.unwrap(), other.unwrap());
-    assert_eq!(one.chain_pem(), other.chain_pem(), "all get the same root");
+    assert_eq!(one.chain_pem().unwrap(), other.chain_pem().unwrap(), "all get the same root");
 
     let key = PrivateKey::generate(KeyType::EcdsaP256).unwrap();
     let names = [Identifier::parse("a.test").unwrap(), Identifier::parse("*.a.test").unwrap()];
-    let request = LeafRequest { order: "1", names: &names, spki_der: &key.spki_der(), lifetime: leaf_lifetime };
+    let request = LeafRequest::server("1", names.iter().cloned().map(Into::into).collect(), key.spki_der());
     let (first, second) = tokio::join!(one.issue(&request, now), other.issue(&request, now));
     let (first, second) = (first.unwrap(), second.unwrap());
     assert_eq!(first.fullchain_pem(), second.fullchain_pem(), "one order, one certificate");
     first.check(&key.spki_der(), &names, now).unwrap();
-    let next = one.issue(&LeafRequest { order: "2", ..request }, now).await.unwrap();
+    let next = one.issue(&LeafRequest { order: "2".to_owned(), ..request.clone() }, now).await.unwrap();
     assert_ne!(next.leaf().serial, first.leaf().serial);
 }

@@ -35,8 +35,8 @@ pub(super) async fn texts_compare_in_c_order(state: &State) {
     assert_eq!(state.certificates("a.", 1).await.unwrap()[0].name, "a.b.test");
 }
 
-pub(super) async fn what_is_due_comes_by_need(state: &State) {
-    enlist(state, &["new", "late", "soon", "resting"]).await;
+pub(super) async fn what_is_due_comes_by_need_and_what_is_new_takes_turns(state: &State) {
+    enlist(state, &["new", "newer", "late", "soon", "resting"]).await;
     let ends = [("late", 50), ("soon", 5), ("resting", 1)];
     for (name, minutes) in ends {
         let mut version = new_version(name, b"key", &[]);
@@ -44,12 +44,12 @@ pub(super) async fn what_is_due_comes_by_need(state: &State) {
         state.add_version(&version, None, NOW).await.unwrap();
     }
     state.put_down("resting", NOW, &standing(CertificateState::Stored, NOW.plus(MINUTE))).await.unwrap();
-    assert_eq!(state.due(NOW, 10).await.unwrap(), ["new", "soon", "late"]);
+    assert_eq!(state.due(NOW, 10).await.unwrap(), ["new", "soon", "newer", "late"]);
     assert_eq!(state.due(NOW, 2).await.unwrap(), ["new", "soon"]);
     assert_eq!(state.due(NOW.minus(Duration::from_millis(1)), 10).await.unwrap(), [""; 0]);
     assert_eq!(state.next_due(NOW).await.unwrap(), Some(NOW.plus(MINUTE)));
     assert_eq!(state.next_due(NOW.plus(MINUTE)).await.unwrap(), None);
-    assert_eq!(state.due(NOW.plus(MINUTE), 10).await.unwrap(), ["new", "resting", "soon", "late"]);
+    assert_eq!(state.due(NOW.plus(MINUTE), 10).await.unwrap(), ["new", "resting", "newer", "soon", "late"]);
     let expiries = state.expiries(2).await.unwrap();
     let expected = [("resting", 1), ("soon", 5)].map(|(name, minutes)| (name.to_owned(), NOW.plus(MINUTE * minutes)));
     assert_eq!(expiries, expected.into());

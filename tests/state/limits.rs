@@ -33,15 +33,28 @@ pub(super) async fn a_limit_is_kept_and_says_until_when(state: &State) {
     assert!(matches!(ask(state, "c", &claim, 60).await, Added::Order(_)));
 }
 
-pub(super) async fn an_order_that_failed_gives_its_names_back_and_counts_as_a_failure(state: &State) {
+pub(super) async fn an_order_counts_from_when_its_ca_has_made_it(state: &State) {
+    enlist(state, &["a", "b"]).await;
+    let claim = orders(1);
+    let Added::Order(id) = ask(state, "a", &claim, 0).await else { panic!("there was room") };
+    state.order_made(&id, "https://ca.test/", "https://ca.test/1", None, NOW.plus(MINUTE * 50)).await.unwrap();
+    let Added::Held(held) = ask(state, "b", &claim, 61).await else { panic!("the CA has counted it at minute 50") };
+    assert_eq!(held.until, NOW.plus(MINUTE * 110));
+}
+
+pub(super) async fn an_order_that_failed_gives_back_what_it_took_and_counts_as_a_failure(state: &State) {
     enlist(state, &["a"]).await;
     let limit = Some(Limit { most: 1, within: MINUTE * 60 });
-    let names = Claim { kind: SpentKind::Names, subject: "a".to_owned(), limit };
-    assert!(matches!(ask(state, "a", &names, 0).await, Added::Order(_)));
-    assert!(matches!(ask(state, "a", &names, 1).await, Added::Held(_)));
-    let order = state.open_order("a").await.unwrap().unwrap();
-    state.order_failed(&order, ObstacleKind::Refused, "caa", NOW.plus(MINUTE), Duration::ZERO).await.unwrap();
-    assert!(matches!(ask(state, "a", &names, 2).await, Added::Order(_)));
+    for kind in [SpentKind::Names, SpentKind::Advice] {
+        let claim = Claim { kind, subject: "a".to_owned(), limit };
+        assert!(matches!(ask(state, "a", &claim, 0).await, Added::Order(_)));
+        assert!(matches!(ask(state, "a", &claim, 1).await, Added::Held(_)));
+        let order = state.open_order("a").await.unwrap().unwrap();
+        state.order_failed(&order, ObstacleKind::Refused, "caa", NOW.plus(MINUTE), Duration::ZERO).await.unwrap();
+        assert!(matches!(ask(state, "a", &claim, 2).await, Added::Order(_)), "{kind} was not given back");
+        let order = state.open_order("a").await.unwrap().unwrap();
+        state.order_abandoned(&order.id, "over", NOW).await.unwrap();
+    }
     let failed = Claim { kind: SpentKind::Failure, subject: "a".to_owned(), limit };
     assert!(matches!(ask(state, "a", &failed, 3).await, Added::Held(_)));
 }

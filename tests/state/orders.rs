@@ -18,11 +18,11 @@ pub(super) async fn an_order_from_open_to_done(state: &State) {
     assert_eq!((&made.url, &made.chain, made.presented_at, made.finished_at), (&None, &None, None, None));
     assert_eq!(*made.key(state).unwrap(), key);
 
-    state.order_made(&made.id, "https://ca.test/", "https://ca.test/1", None).await.unwrap();
+    state.order_made(&made.id, "https://ca.test/", "https://ca.test/1", None, NOW).await.unwrap();
     state.order_presented(&made.id, NOW.plus(MINUTE)).await.unwrap();
     state.order_presented(&made.id, NOW.plus(MINUTE * 2)).await.unwrap();
     state.order_waits(&made.id, NOW.plus(MINUTE * 3)).await.unwrap();
-    state.order_issued(&made.id, "PEM").await.unwrap();
+    state.order_issued(&made.id, "PEM", NOW).await.unwrap();
     let row = state.open_order("a").await.unwrap().unwrap();
     assert_eq!(
         (row.directory_url.as_deref(), row.url.as_deref()),

@@ -15,7 +15,7 @@ use renewd::state::version::NewVersion;
 use renewd::state::{OrderRow, State};
 use tempfile::TempDir;
 
-use super::{accounts, authority, certificates, consumers, jobs, limits, orders, outbox, sealing, versions};
+use super::{accounts, authority, certificates, clients, consumers, jobs, limits, orders, outbox, sealing, versions};
 use crate::peers::postgres::Postgres;
 
 /// The time at which every test begins.
@@ -24,7 +24,8 @@ pub(super) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
 const EMPTY: &str = "TRUNCATE account, certificate, version, acme_order, txt, delivery, deployment, job, registration, \
-                     ca, ca_certificate, obstacle, spent, sink, event, notification, alert";
+                     client, client_certificate, ca, ca_certificate, crl, ocsp_responder, obstacle, spent, sink, event, \
+                     notification, alert";
 
 macro_rules! each_body {
     ($open:expr, $($body:path),* $(,)?) => {
@@ -45,9 +46,17 @@ macro_rules! every_body {
             accounts::registrations_stay_as_they_were_first,
             authority::a_generation_is_written_once_and_signed_once,
             authority::a_leaf_is_written_once_and_signed_once,
+            authority::many_leaves_are_written_once_and_signed_once,
             authority::the_private_ca_issues,
+            clients::an_identity_is_written_once_and_issued_once,
+            clients::the_next_certificate_supersedes,
+            clients::what_the_ca_refuses_is_forgotten_again,
+            clients::who_is_due_is_renewed_and_put_off,
+            clients::who_is_not_renewed_is_counted,
+            clients::lists_are_filtered_and_paged,
+            clients::a_page_looks_at_a_bounded_number_of_rows,
             certificates::texts_compare_in_c_order,
-            certificates::what_is_due_comes_by_need,
+            certificates::what_is_due_comes_by_need_and_what_is_new_takes_turns,
             certificates::putting_down_never_hides_a_wish,
             certificates::wishes_and_putting_down_race,
             certificates::retired_and_back,
@@ -61,7 +70,8 @@ macro_rules! every_body {
             consumers::rows_of_other_nodes_are_left_alone,
             jobs::jobs_are_kept_and_wake,
             limits::a_limit_is_kept_and_says_until_when,
-            limits::an_order_that_failed_gives_its_names_back_and_counts_as_a_failure,
+            limits::an_order_counts_from_when_its_ca_has_made_it,
+            limits::an_order_that_failed_gives_back_what_it_took_and_counts_as_a_failure,
             orders::an_order_from_open_to_done,
             orders::trouble_is_remembered_on_the_certificate,
             orders::company_is_what_may_soon_be_issued,

@@ -6,7 +6,7 @@ use providers::dns::Registration;
 use renewd::config::KeyType;
 use renewd::pki::key::PrivateKey;
 use renewd::state::State;
-use renewd::state::ca::NewCa;
+use renewd::state::ca::{KeyPlace, NewCa};
 use secrecy::SecretString;
 use tempfile::TempDir;
 
@@ -44,10 +44,13 @@ async fn the_database_file_holds_no_plain_key() {
         generation: 0,
         serial: "01".to_owned(),
         key_type: "ecdsa-p256",
-        key: &ders[4],
+        key: KeyPlace::Sealed(&ders[4]),
         not_before: NOW,
         not_after: NOW,
         to_be_signed: b"kept in the open",
+        certificate: None,
+        above: None,
+        shard_size: 100,
     };
     state.add_ca(&root, NOW).await.unwrap();
     let secret = SecretString::from("registration-secret".to_owned());

@@ -31,7 +31,7 @@ impl Course<'_> {
             _ => chain,
         };
         crash::point(Point::Downloaded);
-        self.acme.state.order_issued(&self.order.id, &chain.fullchain_pem()).await?;
+        self.acme.state.order_issued(&self.order.id, &chain.fullchain_pem(), self.acme.clock.now()).await?;
         crash::point(Point::ChainWritten);
         Ok(Step::Issued)
     }

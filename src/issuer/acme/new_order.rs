@@ -48,7 +48,7 @@ impl Acme {
         };
         session.client.permitted(&made.url).map_err(|obstacle| obstacle.into_error(self.name()))?;
         crash::point(Point::OrderMade);
-        self.state.order_made(&order.id, self.directory_url(), &made.url, wish.profile).await?;
+        self.state.order_made(&order.id, self.directory_url(), &made.url, wish.profile, self.clock.now()).await?;
         crash::point(Point::OrderUrlWritten);
         match made.live {
             Some(live) => Ok(live),

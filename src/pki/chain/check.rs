@@ -90,7 +90,7 @@ fn check_link(
 }
 
 /// Octet by octet, or at least as text: two CAs' tools may encode one name as two kinds of string.
-fn same_name(one: &X509Name<'_>, other: &X509Name<'_>) -> bool {
+pub(crate) fn same_name(one: &X509Name<'_>, other: &X509Name<'_>) -> bool {
     one.as_raw() == other.as_raw() || one.to_string() == other.to_string()
 }
 

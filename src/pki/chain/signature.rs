@@ -9,7 +9,7 @@ use x509_parser::error::X509Error;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 /// Whether the key `issuer` signed `certificate`.
-pub(super) fn verify(certificate: &X509Certificate<'_>, issuer: &SubjectPublicKeyInfo<'_>) -> Result<(), X509Error> {
+pub(crate) fn verify(certificate: &X509Certificate<'_>, issuer: &SubjectPublicKeyInfo<'_>) -> Result<(), X509Error> {
     match certificate.verify_signature(Some(issuer)) {
         Err(X509Error::SignatureUnsupportedAlgorithm) => verify_ecdsa(certificate, issuer),
         verdict => verdict,

@@ -51,6 +51,14 @@ pub(in super::super) fn of_order(order: &OrderRow, error: &str, retry_at: Timest
     Alert::new(name, NewEvent { names: order.names.clone(), ..event })
 }
 
+/// An order's issuer cannot issue now, and `next` is asked at once: the issuer's trouble, whosever order it was.
+pub(in super::super) fn of_failover(order: &OrderRow, next: &str, error: &str) -> Alert {
+    let issuer = order.issuer.as_str();
+    let text = format!("`{issuer}` cannot issue now. `{next}` is asked in its place, and `{issuer}` again later.");
+    let event = NewEvent::new(EventKind::IssuerTrouble, format!("`{issuer}` cannot issue now"), text);
+    Alert::new(issuer, event.by(issuer).saying(error))
+}
+
 /// Whether an alert was met once more, or only looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meeting {
@@ -154,6 +162,18 @@ impl State {
         let run = Run { times: count(&row, "times")?, since: Some(time(&row, "since")?) };
         let event = NewEvent { kind: EventKind::Recovered, ..alert.event.clone() };
         self.add_event(write, &event, run, now).await
+    }
+
+    /// The subjects of alerts of this kind that stand, of those that begin so.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn alerts_standing(&self, kind: EventKind, start: &str) -> Result<Vec<String>> {
+        let subjects: Vec<String> = sqlx::query_scalar("SELECT subject FROM alert WHERE kind = $1 ORDER BY subject")
+            .bind(kind.as_str())
+            .fetch_all(self.reader())
+            .await?;
+        Ok(subjects.into_iter().filter(|subject| subject.starts_with(start)).collect())
     }
 
     /// Forgets what was told of a certificate that is no longer wanted: it will not become well.

@@ -13,7 +13,7 @@ use crate::planner::backoff::after_step;
 use crate::report::Finding;
 use crate::state::txt::NewTxt;
 use crate::state::{StateError, TxtRow, new_id};
-use crate::worker::{WorkError, Worker, dice};
+use crate::worker::{WorkError, Worker};
 
 /// Whose rows they are: no certificate can have this name.
 const OWNER: &str = ".doctor";
@@ -179,7 +179,7 @@ impl Worker {
                     info!(zone = %row.zone, name = %row.name, "a TXT value that an examination left behind is withdrawn");
                 }
                 Err(Fault { words, .. }) => {
-                    let wait = after_step(row.failures + 1, None, dice());
+                    let wait = after_step(row.failures + 1, None, self.dice.throw());
                     warn!(zone = %row.zone, name = %row.name, retry_at = %now.plus(wait), "TXT value not withdrawn: {words}");
                     self.state.txt_withdrawal_failed(&row.id, &words, now, wait).await?;
                 }

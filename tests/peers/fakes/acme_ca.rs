@@ -197,6 +197,16 @@ impl AcmeCa {
         self.book().accounts.iter_mut().for_each(|account| account.status = "deactivated");
     }
 
+    /// What was deactivated is valid again.
+    pub fn revive_accounts(&self) {
+        self.book().accounts.iter_mut().for_each(|account| account.status = "valid");
+    }
+
+    /// How many well-formed requests there were.
+    pub fn count(&self, endpoint: Endpoint) -> usize {
+        self.book().requests.iter().filter(|(at, _)| *at == endpoint).count()
+    }
+
     /// The CA knows of no account and no order.
     pub fn forget(&self) {
         let mut book = self.book();

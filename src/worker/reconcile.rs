@@ -8,8 +8,29 @@ use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::state::{Result, State};
 
+/// Why an order ends whose making nobody saw the end of.
+const UNSEEN: &str = "renewd was stopped while the CA was asked to make it";
+
+/// At a start: an order that an ACME CA was asked for, without anybody having seen the answer, is given up. The CA may
+/// have counted it, and would count it once more: the next one takes its place within the limits anew.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn give_up_unseen(config: &Config, state: &State, now: Timestamp) -> Result<()> {
+    for issuer in config.accounts.keys() {
+        for (order, certificate) in state.orders_unmade(issuer).await? {
+            state.order_abandoned(&order, UNSEEN, now).await?;
+            state.look_now(&certificate, now).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes down, in one transaction, what the config changes. What changed is due at once.
-pub(super) async fn reconcile(config: &Config, state: &State, now: Timestamp) -> Result<()> {
+///
+/// # Errors
+/// Where the database fails; nothing is written then.
+pub async fn reconcile(config: &Config, state: &State, now: Timestamp) -> Result<()> {
     let known: HashMap<String, (String, bool)> = state
         .definitions()
         .await?

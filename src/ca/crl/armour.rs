@@ -1,0 +1,45 @@
+//! A list as PEM (RFC 7468, section 6: `X509 CRL`), without ever being held whole.
+
+use std::io::{self, Read, Write};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+/// Octets on a line of 64 characters.
+const LINE: usize = 48;
+
+/// Octets read at once: whole lines.
+const PIECE: usize = LINE * 1024;
+
+/// Writes everything that `der` has left as one PEM section.
+pub(super) fn write(der: &mut impl Read, out: &mut impl Write) -> io::Result<()> {
+    out.write_all(b"-----BEGIN X509 CRL-----\n")?;
+    let mut piece = Vec::with_capacity(PIECE);
+    while der.by_ref().take(PIECE as u64).read_to_end(&mut piece)? > 0 {
+        for line in piece.chunks(LINE) {
+            out.write_all(BASE64.encode(line).as_bytes())?;
+            out.write_all(b"\n")?;
+        }
+        piece.clear();
+    }
+    out.write_all(b"-----END X509 CRL-----\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls_pki_types::CertificateRevocationListDer;
+    use rustls_pki_types::pem::PemObject as _;
+
+    use super::*;
+
+    #[test]
+    fn armour_is_taken_off_again() {
+        for length in [0, 1, 48, 49, PIECE, PIECE + 1] {
+            let der = vec![7; length];
+            let mut text = Vec::new();
+            write(&mut der.as_slice(), &mut text).unwrap();
+            assert_eq!(CertificateRevocationListDer::from_pem_slice(&text).unwrap().as_ref(), der, "{length}");
+            assert!(text.split(|octet| *octet == b'\n').all(|line| line.len() <= 64));
+        }
+    }
+}

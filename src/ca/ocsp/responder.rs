@@ -1,0 +1,442 @@
+//! Answers for one CA, all its generations.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use bytes::Bytes;
+
+use super::answer::{Answer, Kept, Said};
+use super::cache::{Cache, Key};
+use super::cert_id::{CertId, IssuerHashes};
+use super::request::{Asked, Request};
+use super::response::{Content, ErrorStatus, Single, successful};
+use super::signer::{Maker, ResponderSigner};
+use crate::ca::index::{Entry, Index, SerialKey, Status, narrow};
+use crate::ca::{Authority, CaError, Generation};
+use crate::clock::Timestamp;
+use crate::state::ca_index::CaIndexRow;
+use crate::state::{Backend, State, StateError};
+
+/// An answer that says of nothing but unknown certificates lasts this long: they may become known.
+const UNKNOWN_LASTS: Duration = Duration::from_secs(300);
+
+/// Where no responder could be made, it is tried again after this.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// What other nodes wrote is looked for from so long ago on: their clocks may differ from ours.
+const OTHER_CLOCKS: Duration = Duration::from_secs(60);
+
+/// Steps that one request may wait for: a generation, a look into the database, a responder.
+const MOST_STEPS: usize = 4;
+
+/// Answers for one CA.
+#[derive(Debug)]
+pub struct Responder {
+    state: State,
+    authority: Arc<Authority>,
+    /// What tells this CA's answers from those of others in the cache.
+    number: u32,
+    cache: Arc<Cache>,
+    desks: ArcSwap<Vec<Arc<Desk>>>,
+    /// The index holds all that the database held when it was read.
+    is_loaded: AtomicBool,
+    /// Held while the database is read into the index; the time up to which other nodes' changes were seen.
+    reading: tokio::sync::Mutex<Option<Timestamp>>,
+    counts: [AtomicU64; Said::ALL.len()],
+}
+
+/// Answers for one generation.
+#[derive(Debug)]
+struct Desk {
+    generation: Arc<Generation>,
+    hashes: IssuerHashes,
+    signer: ArcSwapOption<ResponderSigner>,
+    /// Held while a responder is made.
+    making: tokio::sync::Mutex<()>,
+    /// Milliseconds since 1970: no responder is made before then, since that failed a moment ago.
+    blocked_until: AtomicI64,
+}
+
+/// What has to happen before a request can be answered.
+enum Need {
+    /// A generation that is not at its desk yet.
+    Generations,
+    /// A look into the database: the index may not know yet.
+    Look(Vec<SerialKey>),
+    /// A responder.
+    Signer(Arc<Desk>),
+}
+
+impl Desk {
+    fn new(generation: &Arc<Generation>) -> Arc<Self> {
+        Arc::new(Self {
+            hashes: IssuerHashes::new(&generation.subject, &generation.public_key),
+            generation: Arc::clone(generation),
+            signer: ArcSwapOption::empty(),
+            making: tokio::sync::Mutex::default(),
+            blocked_until: AtomicI64::new(i64::MIN),
+        })
+    }
+
+    fn is_blocked(&self, now: Timestamp) -> bool {
+        // A clock that was set back must not block for longer than meant.
+        let left = self.blocked_until.load(Ordering::Relaxed).saturating_sub(now.millis());
+        (1..=RETRY.as_millis() as i64).contains(&left)
+    }
+
+    fn block(&self, now: Timestamp) {
+        self.blocked_until.store(now.plus(RETRY).millis(), Ordering::Relaxed);
+    }
+
+    /// The responder, where it need not be replaced, or cannot be for now.
+    fn usable(&self, now: Timestamp) -> Option<Arc<ResponderSigner>> {
+        let signer = self.signer.load_full()?;
+        (signer.is_fresh(now) || signer.is_in_force(now) && self.is_blocked(now)).then_some(signer)
+    }
+}
+
+impl Responder {
+    pub(super) fn new(state: &State, authority: Arc<Authority>, number: u32, cache: Arc<Cache>) -> Self {
+        let responder = Self {
+            state: state.clone(),
+            authority,
+            number,
+            cache,
+            desks: ArcSwap::default(),
+            is_loaded: AtomicBool::new(false),
+            reading: tokio::sync::Mutex::default(),
+            counts: Default::default(),
+        };
+        responder.take_up_generations();
+        responder
+    }
+
+    /// How many answers said this, since the daemon started.
+    #[must_use]
+    pub fn count(&self, said: Said) -> u64 {
+        self.counts[said.place()].load(Ordering::Relaxed)
+    }
+
+    /// The CA's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.authority.name()
+    }
+
+    /// Answers a request (an OCSPRequest in DER) without waiting, where that can be done: nearly always.
+    #[must_use]
+    pub fn answer_at_once(&self, der: &[u8], now: Timestamp) -> Option<Answer> {
+        let answer = match Request::read(der) {
+            Ok(request) => self.attempt(&request, now, false).ok()?,
+            Err(_) => Answer::error(ErrorStatus::MalformedRequest),
+        };
+        Some(self.counted(answer))
+    }
+
+    /// Answers a request (an OCSPRequest in DER), and waits for the database where it must.
+    pub async fn answer(&self, der: &[u8], now: Timestamp) -> Answer {
+        let answer = match Request::read(der) {
+            Ok(request) => self.work_on(&request, now).await,
+            Err(_) => Answer::error(ErrorStatus::MalformedRequest),
+        };
+        self.counted(answer)
+    }
+
+    fn counted(&self, answer: Answer) -> Answer {
+        self.counts[answer.said().place()].fetch_add(1, Ordering::Relaxed);
+        answer
+    }
+
+    async fn work_on(&self, request: &Request<'_>, now: Timestamp) -> Answer {
+        let mut looked = false;
+        for _ in 0..MOST_STEPS {
+            let done = match self.attempt(request, now, looked) {
+                Ok(answer) => return answer,
+                Err(Need::Generations) => {
+                    self.take_up_generations();
+                    Ok(())
+                }
+                Err(Need::Look(serials)) => {
+                    looked = true;
+                    self.look_up(&serials).await
+                }
+                Err(Need::Signer(desk)) => self.seat(&desk, now).await,
+            };
+            if let Err(status) = done {
+                return Answer::error(status);
+            }
+        }
+        Answer::error(ErrorStatus::TryLater)
+    }
+
+    /// Answers from what is in memory. `looked`: what is not in the index is not in the database either.
+    fn attempt(&self, request: &Request<'_>, now: Timestamp, looked: bool) -> Result<Answer, Need> {
+        let desks = self.desks.load();
+        let Some(desk) = desk_for(&desks, request) else {
+            if self.authority.generations().len() > desks.len() {
+                return Err(Need::Generations);
+            }
+            return Ok(Answer::error(ErrorStatus::Unauthorized));
+        };
+        if request.is_plain() {
+            return self.plain(desk, &request.first.id, now, looked);
+        }
+        let statuses = self.statuses(desk, request, looked)?;
+        let singles: Vec<_> = request
+            .asked()
+            .zip(&statuses)
+            .map(|(asked, status)| Single { id: asked.id.der, status: *status })
+            .collect();
+        let answer = self.sign(desk, &singles, request.nonce, now)?;
+        Ok(answer.fresh(statuses[0]))
+    }
+
+    /// One certificate, no nonce: the answer may be one that was given before.
+    fn plain(&self, desk: &Arc<Desk>, id: &CertId<'_>, now: Timestamp, looked: bool) -> Result<Answer, Need> {
+        let Some((serial, status)) = self.find(desk, id, looked).map_err(|serial| Need::Look(vec![serial]))? else {
+            let single = Single { id: id.der, status: None };
+            return Ok(self.sign(desk, &[single], None, now)?.fresh(None));
+        };
+        let key = Key::new(self.number, narrow(desk.generation.number), id, serial);
+        if let Some(kept) = key.and_then(|key| self.cache.find(&key, status, now)) {
+            return Ok(Answer::Kept(kept));
+        }
+        let signed = self.sign(desk, &[Single { id: id.der, status: Some(status) }], None, now)?;
+        let Some((key, der)) = key.zip(signed.der.as_deref()) else { return Ok(signed.fresh(Some(status))) };
+        let kept = Arc::new(Kept::new(der, status, signed.this_update, signed.next_update));
+        self.cache.keep(key, Arc::clone(&kept));
+        Ok(Answer::Kept(kept))
+    }
+
+    /// How all certificates that are asked about stand; others' are unknown.
+    fn statuses(&self, desk: &Desk, request: &Request<'_>, looked: bool) -> Result<Vec<Option<Status>>, Need> {
+        let mut missing = Vec::new();
+        let mut status = |asked: &Asked<'_>| {
+            if !desk.hashes.are_meant_by(&asked.id) {
+                return None;
+            }
+            let found = self.find(desk, &asked.id, looked);
+            found
+                .unwrap_or_else(|serial| {
+                    missing.push(serial);
+                    None
+                })
+                .map(|(_, status)| status)
+        };
+        let statuses = request.asked().map(&mut status).collect();
+        if missing.is_empty() { Ok(statuses) } else { Err(Need::Look(missing)) }
+    }
+
+    /// How a certificate of this generation stands: `None` where the generation never issued it, an error where the
+    /// database must be asked.
+    fn find(&self, desk: &Desk, id: &CertId<'_>, looked: bool) -> Result<Option<(SerialKey, Status)>, SerialKey> {
+        let Some(serial) = id.serial_key() else { return Ok(None) };
+        match self.index().find(serial) {
+            Some(entry) if entry.generation == narrow(desk.generation.number) => Ok(Some((serial, entry.status))),
+            Some(_) => Ok(None),
+            None if looked || self.knows_all() => Ok(None),
+            None => Err(serial),
+        }
+    }
+
+    /// What is not in the index is nowhere: it was read to its end, and nobody else writes.
+    fn knows_all(&self) -> bool {
+        self.is_loaded.load(Ordering::Acquire) && self.state.backend() == Backend::Sqlite
+    }
+
+    fn index(&self) -> &Index {
+        self.authority.index()
+    }
+
+    fn sign(
+        &self,
+        desk: &Arc<Desk>,
+        singles: &[Single<'_>],
+        nonce: Option<&[u8]>,
+        now: Timestamp,
+    ) -> Result<Signed, Need> {
+        let Some(signer) = desk.usable(now) else { return Err(Need::Signer(Arc::clone(desk))) };
+        let unknown = singles.iter().all(|single| single.status.is_none());
+        let validity = self.authority.ocsp_validity();
+        let validity = if unknown { validity.min(UNKNOWN_LASTS) } else { validity };
+        let this_update = Timestamp::from_seconds(now.seconds());
+        let next_update = this_update.plus(validity).min(signer.not_after);
+        let content = Content { responder_key_hash: &signer.key_hash, this_update, next_update, singles, nonce };
+        let to_be_signed = content.to_be_signed();
+        let der = match signer.sign(&to_be_signed) {
+            Ok((signature, algorithm)) => Some(successful(&to_be_signed, algorithm, &signature, &signer.certificate)),
+            Err(failure) => {
+                tracing::error!(
+                    ca = self.name(),
+                    "an OCSP answer was not signed: {}",
+                    providers::error::chain(&failure)
+                );
+                None
+            }
+        };
+        Ok(Signed { der, this_update, next_update })
+    }
+
+    /// Gives every generation its desk.
+    fn take_up_generations(&self) {
+        let generations = self.authority.generations();
+        self.desks.rcu(|desks| {
+            let there = |generation: &Generation| desks.iter().find(|desk| desk.generation.number == generation.number);
+            let desk =
+                |generation: &Arc<Generation>| there(generation).cloned().unwrap_or_else(|| Desk::new(generation));
+            generations.iter().map(desk).collect::<Vec<_>>()
+        });
+    }
+
+    /// Puts a fresh responder at a desk.
+    async fn seat(&self, desk: &Desk, now: Timestamp) -> Result<(), ErrorStatus> {
+        let _making = desk.making.lock().await;
+        if desk.usable(now).is_some() {
+            return Ok(());
+        }
+        if desk.generation.not_after <= now {
+            // Nothing that it issued is in force any more.
+            return Err(ErrorStatus::Unauthorized);
+        }
+        if desk.is_blocked(now) {
+            return Err(ErrorStatus::TryLater);
+        }
+        let maker = Maker { state: &self.state, authority: &self.authority, generation: &desk.generation, now };
+        match maker.fresh().await {
+            Ok(signer) => desk.signer.store(Some(Arc::new(signer))),
+            Err(failure) => self.make_do(desk, &maker, &failure, now).await?,
+        }
+        Ok(())
+    }
+
+    /// Where no fresh responder can be made, the one before goes on while it is in force.
+    async fn make_do(
+        &self,
+        desk: &Desk,
+        maker: &Maker<'_>,
+        failure: &CaError,
+        now: Timestamp,
+    ) -> Result<(), ErrorStatus> {
+        desk.block(now);
+        let generation = desk.generation.number;
+        tracing::error!(ca = self.name(), generation, "no OCSP responder: {}", providers::error::chain(failure));
+        if desk.usable(now).is_some() {
+            return Ok(());
+        }
+        let Ok(Some(before)) = maker.in_force().await else { return Err(ErrorStatus::TryLater) };
+        desk.signer.store(Some(Arc::new(before)));
+        Ok(())
+    }
+
+    /// Reads these certificates from the database into the index.
+    async fn look_up(&self, serials: &[SerialKey]) -> Result<(), ErrorStatus> {
+        for serial in serials {
+            let found = self.state.ca_index_row(self.name(), &serial.to_hex()).await.map_err(|failure| {
+                tracing::error!(ca = self.name(), "OCSP asks in vain: {}", providers::error::chain(&failure));
+                ErrorStatus::TryLater
+            })?;
+            if let Some((serial, entry)) = found.as_ref().and_then(read_row) {
+                self.index().found(serial, entry);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_in(&self, row: &CaIndexRow) {
+        if let Some((serial, entry)) = read_row(row) {
+            self.index().read(serial, entry);
+        }
+    }
+
+    /// Reads all certificates into the index, once; until then each request looks into the database for itself.
+    ///
+    /// # Errors
+    /// Where the database fails; the next call begins anew.
+    pub async fn load(&self, now: Timestamp) -> Result<(), StateError> {
+        let mut seen = self.reading.lock().await;
+        if self.is_loaded.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.index().begin_reading();
+        let read = self.read_pages().await;
+        self.index().end_reading();
+        read?;
+        *seen = Some(now);
+        self.is_loaded.store(true, Ordering::Release);
+        tracing::info!(ca = self.name(), certificates = self.index().len(), "all certificates on record were read");
+        Ok(())
+    }
+
+    async fn read_pages(&self) -> Result<(), StateError> {
+        let mut last = None;
+        loop {
+            let mut page = self.state.ca_index_page(self.name(), last.as_ref()).await?;
+            page.iter().for_each(|row| self.take_in(row));
+            match page.pop() {
+                Some(row) => last = Some(row),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Reads what other nodes have changed since the last time. Nobody else writes to SQLite.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn catch_up(&self, now: Timestamp) -> Result<(), StateError> {
+        let mut seen = self.reading.lock().await;
+        let Some(since) = seen.filter(|_| self.state.backend() == Backend::Postgres) else { return Ok(()) };
+        self.index().begin_reading();
+        let read = self.state.ca_index_since(self.name(), since.minus(OTHER_CLOCKS)).await;
+        if let Ok(rows) = &read {
+            rows.iter().for_each(|row| self.take_in(row));
+            *seen = Some(now);
+        }
+        self.index().end_reading();
+        read.map(drop)
+    }
+
+    /// Sees to it that responders are there before somebody asks: for the newest generation, and for those that were
+    /// asked about.
+    pub async fn prepare(&self, now: Timestamp) {
+        self.take_up_generations();
+        let desks = self.desks.load_full();
+        for (place, desk) in desks.iter().enumerate() {
+            let wanted = place + 1 == desks.len() || desk.signer.load().is_some();
+            if wanted && desk.usable(now).is_none() && desk.generation.not_after > now {
+                // What failed is in the log.
+                let _ = self.seat(desk, now).await;
+            }
+        }
+    }
+}
+
+/// What was signed, if it could be.
+struct Signed {
+    der: Option<Vec<u8>>,
+    this_update: Timestamp,
+    next_update: Timestamp,
+}
+
+impl Signed {
+    /// For whoever asked alone.
+    fn fresh(self, first: Option<Status>) -> Answer {
+        match self.der {
+            Some(der) => Answer::Fresh { der: Bytes::from(der), said: first.into() },
+            None => Answer::error(ErrorStatus::InternalError),
+        }
+    }
+}
+
+/// A row as the index keeps it.
+fn read_row(row: &CaIndexRow) -> Option<(SerialKey, Entry)> {
+    let status = Status::from_columns(row.revoked_at, row.reason);
+    Some((SerialKey::from_hex(&row.serial)?, Entry { generation: narrow(row.generation), status }))
+}
+
+/// The desk of the issuer of the first certificate that is ours.
+fn desk_for<'a>(desks: &'a [Arc<Desk>], request: &Request<'_>) -> Option<&'a Arc<Desk>> {
+    request.asked().find_map(|asked| desks.iter().find(|desk| desk.hashes.are_meant_by(&asked.id)))
+}

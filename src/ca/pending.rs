@@ -1,0 +1,92 @@
+//! What the config says of a CA, and its certificates do not (yet) say.
+
+use std::time::Duration;
+
+use super::generation::ROOT;
+use super::profile::{self, BACKDATED};
+use super::{CaError, constraints, outside};
+use crate::config::{self, Config};
+use crate::pki::leaf;
+use crate::state::State;
+use crate::state::ca::CaRow;
+
+/// Whole seconds are written: no more than this is a difference of lifetimes.
+const ROUNDING: Duration = Duration::from_secs(60);
+
+/// Keys of `[ca.NAME]` that are not in force, and when they will be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// The CA's name.
+    pub ca: String,
+    /// The keys.
+    pub keys: Vec<&'static str>,
+    /// In words.
+    pub consequence: String,
+}
+
+/// Holds the CAs of a config against those on record.
+///
+/// # Errors
+/// Where the database fails or holds something damaged.
+pub async fn pending(state: &State, config: &Config) -> Result<Vec<Pending>, CaError> {
+    let mut all = Vec::new();
+    for (name, wanted) in &config.cas {
+        let Some(newest) = state.newest_ca(name).await? else { continue };
+        // Somebody else decides what stands in what comes from outside.
+        let (None, Some(root)) = (&newest.above, state.ca(name, ROOT).await?) else { continue };
+        let rotated = of_issuing(wanted, &newest, &root)?;
+        if !rotated.is_empty() {
+            let consequence = format!("in force with `renewd ca rotate {name}`: an issuing certificate stays as it is");
+            all.push(Pending { ca: name.clone(), keys: rotated, consequence });
+        }
+        let never = of_root(wanted, &root)?;
+        if !never.is_empty() {
+            let consequence = "for roots that are made anew: the one that there is stays as it is".to_owned();
+            all.push(Pending { ca: name.clone(), keys: never, consequence });
+        }
+    }
+    Ok(all)
+}
+
+fn of_issuing(wanted: &config::Ca, row: &CaRow, root: &CaRow) -> Result<Vec<&'static str>, CaError> {
+    let Some(certificate) = &row.certificate else { return Ok(Vec::new()) };
+    let parsed = leaf::parse(certificate)?;
+    let end = row.not_before.plus(BACKDATED + wanted.issuing_lifetime).min(root.not_after);
+    let differs = [
+        ("subject", parsed.subject().as_raw() != profile::issuing_subject(wanted, row.generation)?),
+        ("key", row.key_type != wanted.key.as_str()),
+        ("pkcs11", row.key_uri.is_some() != wanted.token.is_some()),
+        ("issuing_lifetime", !is_about(end, row.not_after)),
+        ("name_constraints", !holds_constraints(certificate, wanted)?),
+        ("crl_shard_size", row.shard_size != wanted.crl_shard_size),
+    ];
+    Ok(those(&differs))
+}
+
+fn of_root(wanted: &config::Ca, row: &CaRow) -> Result<Vec<&'static str>, CaError> {
+    let Some(certificate) = &row.certificate else { return Ok(Vec::new()) };
+    let end = row.not_before.plus(BACKDATED + wanted.lifetime);
+    let length = outside::path_length(&leaf::parse(certificate)?);
+    let differs =
+        [("lifetime", !is_about(end, row.not_after)), ("path_length", length != wanted.path_length.map(u32::from))];
+    Ok(those(&differs))
+}
+
+fn those(differs: &[(&'static str, bool)]) -> Vec<&'static str> {
+    differs.iter().filter(|(_, differs)| *differs).map(|(key, _)| *key).collect()
+}
+
+fn is_about(one: crate::clock::Timestamp, other: crate::clock::Timestamp) -> bool {
+    one.since(other).max(other.since(one)) <= ROUNDING
+}
+
+/// The extension stands in the certificate, octet by octet; where none is wanted, none does.
+fn holds_constraints(certificate: &[u8], wanted: &config::Ca) -> Result<bool, CaError> {
+    Ok(match constraints::extension(&wanted.name_constraints) {
+        Some(extension) => {
+            let der = extension.to_der();
+            certificate.windows(der.len()).any(|part| part == der)
+        }
+        None => leaf::parse(certificate)?.name_constraints().ok().flatten().is_none(),
+    })
+}
