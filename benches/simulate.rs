@@ -1,13 +1,15 @@
 //! Simulated years, as fast as they go: the real planner, worker and state against a simulated CA, DNS host and clock.
 //!
 //! `cargo bench --bench simulate -- CERTIFICATES DAYS SEED` plays one run of that size; without arguments both runs of
-//! the budget. `short FROM TO` plays the short scenarios of those seeds, as the tests do.
+//! the budget side by side, on a core each: planner and database take turns all the time, which costs half as much on one
+//! core as across two. `short FROM TO` plays the short scenarios of those seeds, as the tests do.
 
 #[path = "figures/table.rs"]
 mod table;
 #[path = "figures/usage.rs"]
 mod usage;
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use renewd::simulation::{Report, Scenario, run};
@@ -28,13 +30,27 @@ fn main() {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let mut table = Table::default();
     match words[..] {
-        [] => RUNS.iter().for_each(|(certificates, days)| large(&mut table, *certificates, *days, 1)),
+        [] => return side_by_side(),
         ["short", from, to] => short(&mut table, number(from)..number(to)),
         [certificates, days] => large(&mut table, number(certificates), number(days), 1),
         [certificates, days, seed] => large(&mut table, number(certificates), number(days), number(seed)),
         _ => panic!("no arguments, or: CERTIFICATES DAYS [SEED], or: short FROM TO"),
     }
     table.print("simulate");
+}
+
+/// Both runs, each in a process of its own that prints its own table.
+fn side_by_side() {
+    let program = std::env::current_exe().expect("this program has a path");
+    let begin = |(core, (certificates, days)): (usize, (usize, u32))| {
+        let mut command = Command::new("taskset");
+        command.args(["-c", &core.to_string()]).arg(&program).arg("--bench");
+        command.args([certificates.to_string(), days.to_string()]).spawn().expect("taskset of util-linux is there")
+    };
+    let runs: Vec<_> = RUNS.into_iter().enumerate().map(begin).collect();
+    for mut run in runs {
+        assert!(run.wait().expect("a run ends").success(), "a run has failed");
+    }
 }
 
 fn number<T: std::str::FromStr>(word: &str) -> T {
