@@ -9,6 +9,8 @@ mod commands;
 mod links;
 #[path = "docs/page.rs"]
 mod page;
+#[path = "docs/proofs.rs"]
+mod proofs;
 
 use std::fs::File;
 use std::io::Write;
@@ -128,6 +130,20 @@ fn the_walk_through_names_every_crash_point_in_order() {
     let rows = page.table("The life of a certificate");
     let named: Vec<_> = rows.iter().flat_map(|row| page::spans(row.last().unwrap())).collect();
     assert_eq!(named, Point::ALL.iter().map(|point| point.name()).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_test_that_reliability_names_is_there() {
+    let names = proofs::of(&page("RELIABILITY.md"));
+    assert!(!names.is_empty());
+    assert!(proofs::missing(&names).is_empty(), "no such test: {:#?}", proofs::missing(&names));
+}
+
+#[test]
+fn a_test_that_is_not_there_is_noticed() {
+    let names = ["docs every_link_leads_somewhere", "docs every_link_leads_nowhere", "docs page", "nothing", "cli of"];
+    let names: Vec<_> = names.map(str::to_owned).into();
+    assert_eq!(proofs::missing(&names), names[1..].iter().collect::<Vec<_>>());
 }
 
 #[test]
