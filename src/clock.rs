@@ -84,11 +84,7 @@ impl Timestamp {
     /// As an HTTP date (RFC 9110, section 5.6.7), in its preferred form.
     #[must_use]
     pub fn to_http_date(self) -> String {
-        let date = self.to_datetime();
-        let (weekday, month) = (date.weekday().to_string(), date.month().to_string());
-        let (day, year) = (date.day(), date.year());
-        let (hour, minute, second) = date.to_hms();
-        format!("{}, {day:02} {} {year:04} {hour:02}:{minute:02}:{second:02} GMT", &weekday[..3], &month[..3])
+        httpdate::fmt_http_date(self.min(Self::NEVER).to_system_time())
     }
 }
 

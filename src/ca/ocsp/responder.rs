@@ -195,19 +195,29 @@ impl Responder {
 
     /// One certificate, no nonce: the answer may be one that was given before.
     fn plain(&self, desk: &Arc<Desk>, id: &CertId<'_>, now: Timestamp, looked: bool) -> Result<Answer, Need> {
-        let Some((serial, status)) = self.find(desk, id, looked).map_err(|serial| Need::Look(vec![serial]))? else {
-            let single = Single { id: id.der, status: None };
-            return Ok(self.sign(desk, &[single], None, now)?.fresh(None));
+        let generation = narrow(desk.generation.number);
+        let Some((serial, key)) = id.serial_key().and_then(|it| Some((it, Key::new(self.number, generation, id, it)?)))
+        else {
+            return self.unknown(desk, id, now);
         };
-        let key = Key::new(self.number, narrow(desk.generation.number), id, serial);
-        if let Some(kept) = key.and_then(|key| self.cache.find(&key, status, now)) {
+        // Read before the index is: what changes meanwhile is seen by the next who asks.
+        let changes = self.index().changes(serial);
+        let status = || self.index().find(serial).map(|entry| entry.status);
+        if let Some(kept) = self.cache.find(&key, now, changes, status) {
             return Ok(Answer::Kept(kept));
         }
+        let Some((_, status)) = self.find(desk, id, looked).map_err(|serial| Need::Look(vec![serial]))? else {
+            return self.unknown(desk, id, now);
+        };
         let signed = self.sign(desk, &[Single { id: id.der, status: Some(status) }], None, now)?;
-        let Some((key, der)) = key.zip(signed.der.as_deref()) else { return Ok(signed.fresh(Some(status))) };
-        let kept = Arc::new(Kept::new(der, status, signed.this_update, signed.next_update));
-        self.cache.keep(key, Arc::clone(&kept));
+        let Signed { der: Some(der), this_update, next_update } = signed else { return Ok(signed.fresh(Some(status))) };
+        let kept = Arc::new(Kept::new(der, status, this_update, next_update));
+        self.cache.keep(key, Arc::clone(&kept), changes);
         Ok(Answer::Kept(kept))
+    }
+
+    fn unknown(&self, desk: &Arc<Desk>, id: &CertId<'_>, now: Timestamp) -> Result<Answer, Need> {
+        Ok(self.sign(desk, &[Single { id: id.der, status: None }], None, now)?.fresh(None))
     }
 
     /// How all certificates that are asked about stand; others' are unknown.
