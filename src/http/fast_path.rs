@@ -21,6 +21,7 @@ use self::head::{Plain, Reading};
 use self::patience::Patience;
 use self::rewound::Rewound;
 use self::writing::Writer;
+use super::listen::HEAD_TIMEOUT;
 use super::ocsp;
 use crate::ca::ocsp::Responders;
 
@@ -73,7 +74,13 @@ struct Connection<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn new(stream: S, responders: Responders, closing: watch::Receiver<bool>) -> Self {
         let received = BytesMut::with_capacity(BUFFER);
-        Self { stream, responders, patience: Patience::new(closing), received, answers: Writer::default() }
+        Self {
+            stream,
+            responders,
+            patience: Patience::new(HEAD_TIMEOUT, closing),
+            received,
+            answers: Writer::default(),
+        }
     }
 
     /// Answers until something comes that is not for here; the stream as it is from there on.

@@ -25,10 +25,10 @@ impl Writer {
     /// Adds an answer, with the headers that the HTTP library would add.
     pub(super) fn add(&mut self, answer: &Answer, now: Timestamp) {
         self.octets.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
-        ocsp::each_header(answer, now, |name, value| line(&mut self.octets, name, value));
-        line(&mut self.octets, header::CONTENT_LENGTH, answer.der().len().to_string().as_bytes());
+        ocsp::each_header(answer, now, |name, value| line(&mut self.octets, &name, value));
+        line(&mut self.octets, &header::CONTENT_LENGTH, answer.der().len().to_string().as_bytes());
         self.date.follow(now);
-        line(&mut self.octets, header::DATE, self.date.text.as_bytes());
+        line(&mut self.octets, &header::DATE, self.date.text.as_bytes());
         self.octets.extend_from_slice(b"\r\n");
         self.octets.extend_from_slice(answer.der());
     }
@@ -52,7 +52,7 @@ impl Date {
     }
 }
 
-fn line(octets: &mut Vec<u8>, name: HeaderName, value: &[u8]) {
+fn line(octets: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
     for part in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
         octets.extend_from_slice(part);
     }
