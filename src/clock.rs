@@ -205,7 +205,6 @@ mod tests {
         let clock = Clock { offset: Some(file.clone()), simulated: None };
         let set = |seconds: &str| std::fs::write(&file, seconds).unwrap();
         set("0");
-        let began = tokio::time::Instant::now();
         let due = clock.now().plus(Duration::from_secs(1));
         let stepped = async {
             set("-3600");
@@ -217,7 +216,7 @@ mod tests {
             clock.sleep_until(due).await;
             assert!(clock.now() >= due, "nobody goes on before the time");
         };
-        tokio::join!(stepped, waited);
-        assert!(began.elapsed() < Duration::from_secs(30), "it waited for {:?}", began.elapsed());
+        let both = async { tokio::join!(stepped, waited) };
+        assert!(tokio::time::timeout(Duration::from_secs(60), both).await.is_ok(), "it goes on waiting");
     }
 }

@@ -89,6 +89,8 @@ impl Run {
         let machine = Machine { state, clock, world, shelf: Arc::new(Shelf::default()), dice };
         let process = machine.start(&script.config).await?;
         let start = script.start;
+        // Of what was before nobody knows anything.
+        machine.world.with(|book, _| book.was_idle(Span { from: Timestamp::EPOCH, to: start }));
         for held in &script.held {
             held.put(&machine, &script.config).await?;
         }

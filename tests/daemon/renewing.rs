@@ -56,7 +56,8 @@ fn everything_that_expired_while_it_was_down_is_renewed_and_the_old_is_served_me
 #[test]
 fn names_added_and_removed_twenty_times_keep_the_limit_of_equal_sets_and_it_is_told() {
     const ROUNDS: usize = 20;
-    let ca = AcmeCa::start(Script::default());
+    // A CA that gives renewal information counts no order that says what it replaces.
+    let ca = AcmeCa::start(Script { renewal_info: false, ..Script::default() });
     let home = Home::new();
     let limits = "limits = { names = \"5 per 7d\" }\n\n";
     let head = accounts(&home, &[("fake", &ca)]).replacen(
