@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use renewd::clock::Timestamp;
+use renewd::config::{Config, Limit, Limits};
 use renewd::simulation::{Entry, Script, What};
 
-use crate::parts::{DAY, HOUR, MINUTE, each, live, most_within, names, orders_within_three_hours, peace, play};
+use crate::parts::{DAY, HOUR, MINUTE, each, limit, live, most_within, names, orders_within_three_hours, peace, play};
 
 /// An order, the time until the next, and a look at the clock: a limit of three hours comes round after this.
 const ROUND: Duration = Duration::from_secs(3 * 3600 + 300);
@@ -36,6 +37,21 @@ fn everything_that_expired_while_nothing_ran_is_renewed() {
         report.diary.iter().filter(made).partition(|entry| entry.at < start.plus(HOUR));
     assert_eq!((orders.len(), late.len()), (all.len(), 0), "each once, and at once");
     assert_eq!((report.expired, report.missing), (all.len() as u64, 0));
+}
+
+#[test]
+fn new_names_below_a_domain_keep_its_limit_and_the_rest_goes_to_the_next_ca() {
+    let mut script = peace(10, 3);
+    let domain = Some(Limit { most: 4, within: DAY * 7 });
+    limit(&mut script, Limits { orders: None, domain, names: None, failures: None });
+    script.authorities.get_mut("second").unwrap().limits = Limits::LETS_ENCRYPT;
+    let mut config = Config::clone(&script.config);
+    config.accounts.get_mut("second").unwrap().limits = Limits::LETS_ENCRYPT;
+    script.config = config.into();
+    live(&mut script, DAY * 90);
+    let report = play(script);
+    let by = |issuer: &str| report.diary.iter().filter(|entry| made(entry) && entry.issuer == issuer).count();
+    assert_eq!((by("first"), by("second")), (4, 6));
 }
 
 /// `old` certificates that are due, and `new` ones, with one account that may make `most` orders within three hours.

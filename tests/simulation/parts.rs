@@ -44,7 +44,12 @@ pub fn live(script: &mut Script, lifetime: Duration) {
 
 /// Every account may make so many orders within three hours, and its CA sees to it. Nothing else is limited.
 pub fn orders_within_three_hours(script: &mut Script, most: u32) {
-    let limits = Limits { orders: Some(Limit { most, within: 3 * HOUR }), domain: None, names: None, failures: None };
+    let orders = Some(Limit { most, within: 3 * HOUR });
+    limit(script, Limits { orders, domain: None, names: None, failures: None });
+}
+
+/// Every account has these limits, and its CA sees to it.
+pub fn limit(script: &mut Script, limits: Limits) {
     let mut config = Config::clone(&script.config);
     config.accounts.values_mut().for_each(|account| account.limits = limits);
     script.config = Arc::new(config);
