@@ -114,7 +114,7 @@ fn renewal_information_is_asked_of_the_ca_that_issued_and_only_that_is_told_what
     daemon.until_all(LIMIT, "stored");
     daemon.until(LIMIT, "the question at once after issue", |_| first.count(Endpoint::RenewalInfo) == 1);
 
-    daemon.reload_by_saving(&home, &(head.clone() + &certificate(NAME, &[NAME], "issuers = [\"second\", \"first\"]")));
+    daemon.reload_by_saving(&home, &(head + &certificate(NAME, &[NAME], "issuers = [\"second\", \"first\"]")));
     daemon.cli_json(&["why", NAME, "--refresh"]);
     daemon.until(LIMIT, "the question to whoever issued", |_| first.count(Endpoint::RenewalInfo) == 2);
     assert_eq!((second.count(Endpoint::RenewalInfo), first.count(Endpoint::NewOrder)), (0, 1));
