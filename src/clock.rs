@@ -192,4 +192,27 @@ mod tests {
         assert_eq!(Timestamp::from_seconds(5).since(Timestamp::from_seconds(9)), Duration::ZERO);
         assert_eq!(Timestamp::NEVER.plus(Duration::from_secs(1)), Timestamp::NEVER);
     }
+
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+    async fn who_waits_goes_by_the_clock_though_it_is_set_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("clock");
+        let clock = Clock { offset: Some(file.clone()), simulated: None };
+        let set = |seconds: &str| std::fs::write(&file, seconds).unwrap();
+        set("0");
+        let due = clock.now().plus(Duration::from_secs(1));
+        let stepped = async {
+            set("-3600");
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+            assert!(clock.now() < due, "the clock went back: it is not the time yet");
+            set("2");
+        };
+        let waited = async {
+            clock.sleep_until(due).await;
+            assert!(clock.now() >= due, "nobody goes on before the time");
+        };
+        let both = async { tokio::join!(stepped, waited) };
+        assert!(tokio::time::timeout(Duration::from_secs(60), both).await.is_ok(), "it goes on waiting");
+    }
 }

@@ -4,6 +4,19 @@
 //! again; `200-299` plays a hundred others.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on fails; reports are printed")]
 
+#[path = "simulation/backlog.rs"]
+mod backlog;
+#[path = "simulation/clocks.rs"]
+mod clocks;
+#[path = "simulation/failing.rs"]
+mod failing;
+#[path = "simulation/lifetimes.rs"]
+mod lifetimes;
+#[path = "simulation/neighbours.rs"]
+mod neighbours;
+#[path = "simulation/parts.rs"]
+mod parts;
+
 use std::process::Command;
 use std::{env, fs, thread};
 

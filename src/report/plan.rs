@@ -134,10 +134,10 @@ fn planned(facts: &Facts<'_>, work: &Work, clock_trusted: bool, now: Timestamp) 
     }
     let at = decision.standing.look_again_at;
     let again = (at < Timestamp::NEVER).then(|| unfinished(facts, work)).flatten().map(|what| entry(at, what, None));
-    let expiring = facts.version.as_ref().map(|version| Reason::Expiring { not_after: version.not_after });
-    let renewal = facts.renew_at(now).filter(|_| work.order.is_none()).map(|renew_at| {
+    let renewal = facts.for_planner(work, clock_trusted).renewal(now).filter(|_| work.order.is_none());
+    let renewal = renewal.filter(|_| facts.version.is_some()).map(|(reason, due_at)| {
         let what = ("order", "a new certificate is ordered".to_owned());
-        entry(renew_at.max(facts.row.retry_at), what, expiring.as_ref())
+        entry(due_at.max(facts.row.retry_at), what, Some(&reason))
     });
     again.into_iter().chain(renewal).collect()
 }

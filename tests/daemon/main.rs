@@ -42,6 +42,7 @@ mod providers;
 mod refusals;
 mod reload;
 mod renewal_info;
+mod renewing;
 mod revocation;
 mod rotation;
 mod secrecy;

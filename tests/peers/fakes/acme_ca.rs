@@ -202,6 +202,11 @@ impl AcmeCa {
         self.book().accounts.iter_mut().for_each(|account| account.status = "valid");
     }
 
+    /// What it signs from now on is in force so many days later than it would be.
+    pub fn sign_ahead(&self, days: i64) {
+        self.book().signing.days_ahead = days;
+    }
+
     /// How many well-formed requests there were.
     pub fn count(&self, endpoint: Endpoint) -> usize {
         self.book().requests.iter().filter(|(at, _)| *at == endpoint).count()

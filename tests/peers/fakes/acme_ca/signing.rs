@@ -15,6 +15,8 @@ pub(super) struct Signing {
     issuing_pems: [String; 2],
     root_pem: String,
     serial: u64,
+    /// Its clock is so many days ahead.
+    pub(super) days_ahead: i64,
 }
 
 /// A certificate.
@@ -34,7 +36,13 @@ impl Signing {
         let issuing_pems = roots.map(|(params, root_key)| {
             issuing.signed_by(&key, &Issuer::new(params, root_key)).expect("an issuing certificate").pem()
         });
-        Self { issuing: Issuer::new(issuing, key), issuing_pems, root_pem, serial: 0x8000_0000_0000_0000 }
+        Self {
+            issuing: Issuer::new(issuing, key),
+            issuing_pems,
+            root_pem,
+            serial: 0x8000_0000_0000_0000,
+            days_ahead: 0,
+        }
     }
 
     pub(super) fn root_pem(&self) -> String {
@@ -72,7 +80,7 @@ impl Signing {
     fn dress(&self, params: &mut CertificateParams) {
         params.distinguished_name = DistinguishedName::new();
         params.serial_number = Some(self.serial.to_be_bytes().to_vec().into());
-        params.not_before = OffsetDateTime::now_utc() - Duration::hours(1);
+        params.not_before = OffsetDateTime::now_utc() + Duration::days(self.days_ahead) - Duration::hours(1);
         params.not_after = params.not_before + Duration::days(90);
         params.use_authority_key_identifier_extension = true;
     }
