@@ -15,6 +15,7 @@ pub(super) struct Signing {
     issuing_pems: [String; 2],
     root_pem: String,
     serial: u64,
+    misname: Option<Vec<SanType>>,
 }
 
 /// A certificate.
@@ -34,11 +35,23 @@ impl Signing {
         let issuing_pems = roots.map(|(params, root_key)| {
             issuing.signed_by(&key, &Issuer::new(params, root_key)).expect("an issuing certificate").pem()
         });
-        Self { issuing: Issuer::new(issuing, key), issuing_pems, root_pem, serial: 0x8000_0000_0000_0000 }
+        Self {
+            issuing: Issuer::new(issuing, key),
+            issuing_pems,
+            root_pem,
+            serial: 0x8000_0000_0000_0000,
+            misname: None,
+        }
     }
 
     pub(super) fn root_pem(&self) -> String {
         self.root_pem.clone()
+    }
+
+    /// From now on certificates are for these names, or again for those that were ordered.
+    pub(super) fn misname(&mut self, names: Option<&[&str]>) {
+        let san = |name: &&str| SanType::DnsName((*name).try_into().expect("a name"));
+        self.misname = names.map(|names| names.iter().map(san).collect());
     }
 
     /// Signs a leaf for the request's key, where the request is for exactly these names.
@@ -54,6 +67,9 @@ impl Signing {
         }
         self.serial += 1;
         self.dress(&mut request.params);
+        if let Some(names) = &self.misname {
+            request.params.subject_alt_names.clone_from(names);
+        }
         let leaf = request.signed_by(&self.issuing).map_err(|error| error.to_string())?;
         let id = CertificateIdentifier::try_from(leaf.der())?;
         let chains = self.issuing_pems.iter().map(|issuing| vec![leaf.pem(), issuing.clone()]).collect();
