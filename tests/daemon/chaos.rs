@@ -26,15 +26,13 @@ fn names_of_every_kind_are_issued_and_renewed_by_a_pebble_at_its_worst() {
         eab: Some(("kid-1".to_owned(), KEY.to_owned())),
         chain_length: 3,
         alternate_roots: 2,
-        domain_blocklist: vec!["blocked.a.test".to_owned()],
         ..PebbleOptions::default()
     });
     let home = Home::new();
     home.secret("eab.key", KEY);
     let root = pebble.alternate_root_pem(1);
     let chain = format!("chain = \"{}\"\nprofile = {{ require = \"shortlived\" }}\n", common_name(&root));
-    let extra = certificate("kinds", &["Upper.A.TEST.", "bücher.a.test", "*.a.test", "A.test", LONG], &chain)
-        + &certificate("blocked", &["www.blocked.a.test"], "");
+    let extra = certificate("kinds", &["Upper.A.TEST.", "bücher.a.test", "*.a.test", "A.test", LONG], &chain);
     let text = home.acme_config(&bind, &["a.test"], &pebble, &extra).replace(
         "parallel_orders = 4",
         "parallel_orders = 4\neab = { kid = \"kid-1\", hmac_key = { file = \"eab.key\" } }",
@@ -59,9 +57,6 @@ fn names_of_every_kind_are_issued_and_renewed_by_a_pebble_at_its_worst() {
     // Authorizations that were valid already were not proved again.
     let accepted = |log: &str| log.matches("set VALID by completed challenge").count();
     assert_eq!(accepted(&pebble.log()), 5, "each name once");
-    daemon.until(LIMIT, "the refusal is told", |daemon| {
-        daemon.show("blocked")["problem"].to_string().contains("rejectedIdentifier")
-    });
     assert!(!pebble.log().contains("There are now 2 accounts"), "a second account was made");
     daemon.until(LIMIT, "all TXT withdrawn", |daemon| daemon.json("/health")["checks"]["txt_owed"] == 0);
     assert_eq!(bind.all_txt("a.test"), []);

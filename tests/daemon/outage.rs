@@ -33,6 +33,8 @@ fn the_other_ca_takes_over_what_it_may_and_the_first_is_not_stormed_when_it_retu
     let orders = |ca: &AcmeCa| ca.count(Endpoint::NewOrder);
     let mut now = 65 * DAY;
     clock.set(now);
+    first.be_ahead(now);
+    second.be_ahead(now);
     let mut daemon = Daemon::start_with_env(&home, &[clock.variable()]);
     let midst = crate::peers::process::wait(LIMIT, || orders(&first) >= 2 * EACH + 20);
     first.always(Endpoint::NewOrder, Reply::html(500));
@@ -42,8 +44,8 @@ fn the_other_ca_takes_over_what_it_may_and_the_first_is_not_stormed_when_it_retu
     assert!(elsewhere > 0 && waiting > 0, "{elsewhere} went elsewhere, {waiting} wait");
 
     // Six hours: everybody who waits has tried, and tries seldom.
-    for _ in 0..6 {
-        now += HOUR;
+    for _ in 0..36 {
+        now += HOUR / 6;
         clock.set(now);
         daemon.until(LIMIT, "nobody's time has come", |daemon| next_tries(daemon, now).all(|at| at > 0));
     }

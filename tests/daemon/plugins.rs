@@ -92,9 +92,8 @@ async fn a_host_that_is_busy_is_left_alone_and_one_whose_key_expires_midway_is_o
     let problem = daemon.show(ZONE)["problem"].to_string();
     assert!(problem.contains("rate limited") && problem.contains("slow down"), "{problem}");
     host.cloud().refusals.clear();
-    clock.set(4 * 60);
-    assert_eq!(daemon.get("/health").status, 200);
-    assert_eq!((requests(), standing()), (asked, 0), "five minutes are not over");
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!((requests(), standing()), (asked, 0), "half a minute is not over");
 
     clock.set(HOUR);
     daemon.until(LIMIT, "both values stand, and the CA was told", |_| {

@@ -176,11 +176,14 @@ impl Course<'_> {
         IssuerError::Refused { detail: own.unwrap_or_else(unexplained) }
     }
 
-    /// When the order expired (RFC 8555, section 7.1.3), where it has: instant-acme does not tell.
+    /// When the order expired (RFC 8555, section 7.1.3), where it has by the CA's own clock: instant-acme does not tell.
     async fn expired_at(&self) -> Option<Timestamp> {
-        let document: Value = self.session.post(self.live.url(), "").await.ok()?.json().ok()?;
+        let answer = self.session.post(self.live.url(), "").await.ok()?;
+        let theirs = providers::http::date(&answer.headers).map(Timestamp::from_datetime);
+        let document: Value = answer.json().ok()?;
         let expires = OffsetDateTime::parse(document.get("expires")?.as_str()?, &Rfc3339).ok()?;
-        Some(Timestamp::from_datetime(expires)).filter(|expires| *expires <= self.acme.clock.now())
+        let now = theirs.unwrap_or_else(|| self.acme.clock.now());
+        Some(Timestamp::from_datetime(expires)).filter(|expires| *expires <= now)
     }
 
     /// A pause at this stage: as long as the CA asks for, else growing.

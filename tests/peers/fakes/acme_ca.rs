@@ -185,6 +185,11 @@ impl AcmeCa {
         self.book().signing.misname(names);
     }
 
+    /// From now on it signs as at so many seconds later than it is.
+    pub fn be_ahead(&self, seconds: i64) {
+        self.book().signing.ahead = time::Duration::seconds(seconds);
+    }
+
     /// Adds a header to every answer of success from there.
     pub fn header(&self, endpoint: Endpoint, name: &str, value: &str) {
         self.book().headers.push((endpoint, name.to_owned(), value.to_owned()));

@@ -16,6 +16,8 @@ pub(super) struct Signing {
     root_pem: String,
     serial: u64,
     misname: Option<Vec<SanType>>,
+    /// By how much its clock is ahead.
+    pub(super) ahead: Duration,
 }
 
 /// A certificate.
@@ -41,6 +43,7 @@ impl Signing {
             root_pem,
             serial: 0x8000_0000_0000_0000,
             misname: None,
+            ahead: Duration::ZERO,
         }
     }
 
@@ -88,7 +91,7 @@ impl Signing {
     fn dress(&self, params: &mut CertificateParams) {
         params.distinguished_name = DistinguishedName::new();
         params.serial_number = Some(self.serial.to_be_bytes().to_vec().into());
-        params.not_before = OffsetDateTime::now_utc() - Duration::hours(1);
+        params.not_before = OffsetDateTime::now_utc() + self.ahead - Duration::hours(1);
         params.not_after = params.not_before + Duration::days(90);
         params.use_authority_key_identifier_extension = true;
     }
