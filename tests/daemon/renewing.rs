@@ -26,7 +26,7 @@ fn everything_that_expired_while_it_was_down_is_renewed_and_the_old_is_served_me
     assert!(daemon.terminate().success());
 
     clock.set(100 * DAY);
-    ca.sign_ahead(100);
+    ca.be_ahead(100 * 86_400);
     ca.always(Endpoint::NewOrder, Reply::html(503));
     let mut daemon = Daemon::start_with_env(&home, &[clock.variable()]);
     let failing = |daemon: &Daemon| daemon.json("/health")["checks"]["certificates"]["failing"].clone();
@@ -157,7 +157,7 @@ fn a_ca_without_renewal_information_or_with_broken_one_issues_and_renews_all_the
     assert_eq!((asked(&none), problem(&daemon, &names[2]).as_str()), (0, ""), "nothing is wrong");
 
     // By lifetime they are renewed in good time.
-    cas.iter().for_each(|(_, ca)| ca.sign_ahead(65));
+    cas.iter().for_each(|(_, ca)| ca.be_ahead(65 * 86_400));
     clock.set(65 * DAY);
     daemon.until(LIMIT, "all are renewed", |daemon| names.iter().all(|name| version(daemon, name) == 2));
     daemon.until_all(LIMIT, "stored");

@@ -41,6 +41,8 @@ pub struct Script {
     pub renewal_info: bool,
     /// So many of a hundred good nonces are refused.
     pub nonce_reject_percent: u32,
+    /// A profile, and as many names as its certificates may have.
+    pub few_names: Option<(&'static str, usize)>,
 }
 
 impl Default for Script {
@@ -52,6 +54,7 @@ impl Default for Script {
             eab: None,
             renewal_info: true,
             nonce_reject_percent: 0,
+            few_names: None,
         }
     }
 }
@@ -177,6 +180,16 @@ impl AcmeCa {
         self.book().chain_edits.push(Box::new(edit));
     }
 
+    /// From now on certificates are for these names, whatever was ordered; `None`: for those that were.
+    pub fn misname(&self, names: Option<&[&str]>) {
+        self.book().signing.misname(names);
+    }
+
+    /// From now on it signs as at so many seconds later than it is.
+    pub fn be_ahead(&self, seconds: i64) {
+        self.book().signing.ahead = time::Duration::seconds(seconds);
+    }
+
     /// Adds a header to every answer of success from there.
     pub fn header(&self, endpoint: Endpoint, name: &str, value: &str) {
         self.book().headers.push((endpoint, name.to_owned(), value.to_owned()));
@@ -200,11 +213,6 @@ impl AcmeCa {
     /// What was deactivated is valid again.
     pub fn revive_accounts(&self) {
         self.book().accounts.iter_mut().for_each(|account| account.status = "valid");
-    }
-
-    /// What it signs from now on is in force so many days later than it would be.
-    pub fn sign_ahead(&self, days: i64) {
-        self.book().signing.days_ahead = days;
     }
 
     /// How many well-formed requests there were.
