@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use reqwest::redirect::Policy;
-use tracing::{error, info};
+use tracing::{debug, error, info};
 
 use crate::ca::crl::{Amiss, CrlError, Kind, ListSigner, Lists, inspect};
 use crate::http::App;
@@ -33,7 +33,10 @@ pub(super) async fn run(app: &App) {
     loop {
         tokio::time::sleep(if moved { TEST_STRIDE } else { STRIDE }).await;
         match look(app, after.take()).await {
-            Ok(last) => after = last,
+            Ok(last) => {
+                debug!("published CRLs were looked at");
+                after = last;
+            }
             Err(failure) => error!("published CRLs were not looked at: {}", providers::error::chain(&failure)),
         }
     }

@@ -1,6 +1,7 @@
 //! CRLs as verifiers see them: openssl, gnutls, nginx, Python's cryptography and pkilint.
 
 mod crash;
+mod rest;
 mod service;
 
 use std::path::{Path, PathBuf};
