@@ -1,5 +1,8 @@
 //! Fetches our own CRLs from where leaves say that they are, as verifiers do, and holds them against what was published:
 //! a name that leads elsewhere, a proxy that forgot, a cache that keeps for too long are found before verifiers find them.
+//! People are told of it, and of lists that are late.
+
+mod news;
 
 use std::time::Duration;
 
@@ -38,6 +41,10 @@ pub(super) async fn run(app: &App) {
                 after = last;
             }
             Err(failure) => error!("published CRLs were not looked at: {}", providers::error::chain(&failure)),
+        }
+        // Only whoever has seen all of them can say that all is well.
+        if let Err(failure) = news::tell(app, after.is_none()).await {
+            error!("what is amiss with CRLs was not told: {}", providers::error::chain(&failure));
         }
     }
 }

@@ -3,6 +3,7 @@
 mod crash;
 mod rest;
 mod service;
+mod told;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
