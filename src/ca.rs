@@ -23,6 +23,7 @@ pub mod outside;
 mod pending;
 pub mod pointers;
 mod profile;
+mod purposes;
 mod registry;
 mod request;
 pub mod revoke;

@@ -12,6 +12,7 @@ use super::constraints::Constraints;
 use super::crl::ListSigner;
 use super::extension::{key_identifier, public_key_bits};
 use super::key::Signer;
+use super::purposes::Purposes;
 use crate::clock::Timestamp;
 use crate::config::ca::Token;
 use crate::pki::leaf;
@@ -51,6 +52,10 @@ pub struct Generation {
     pub shard_size: u32,
     /// Its own, and those of everything above it.
     pub(super) constraints: Vec<Constraints>,
+    /// What leaves may be for, as its own certificate and those above it say.
+    pub(super) purposes: Vec<Purposes>,
+    /// Somebody else decided what stands in it.
+    pub(super) from_outside: bool,
     signer: Signer,
     places: Mutex<Range<u64>>,
 }
@@ -96,6 +101,8 @@ impl Generation {
         };
         let constraints = std::iter::once(&certificate).chain(&above).map(|der| Constraints::read(der));
         let constraints = constraints.collect::<Result<Vec<_>, _>>()?;
+        let purposes = std::iter::once(&certificate).chain(&above).map(|der| Purposes::read(der));
+        let purposes = purposes.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
         Ok(Self {
             number: row.generation,
             hashes: IssuerHashes::new(&facts.subject, &facts.public_key),
@@ -108,6 +115,8 @@ impl Generation {
             above,
             shard_size: row.shard_size,
             constraints,
+            purposes,
+            from_outside: row.above.is_some(),
             certificate,
             signer,
             places: Mutex::new(0..0),
