@@ -23,9 +23,11 @@ pub mod outside;
 mod pending;
 pub mod pointers;
 mod profile;
+mod purposes;
 mod registry;
 mod request;
 pub mod revoke;
+mod root;
 mod rotate;
 pub mod sign;
 mod spread;
@@ -60,6 +62,7 @@ use generation::Reader;
 use index::Index;
 use issue::Queue;
 use make::{FIRST, Maker};
+use root::OpenRoot;
 
 /// A private CA: all its generations, the newest of which issues.
 #[derive(Debug)]
@@ -68,6 +71,7 @@ pub struct Authority {
     name: String,
     terms: ArcSwap<Terms>,
     generations: ArcSwap<Vec<Arc<Generation>>>,
+    root: OpenRoot,
     index: Index,
     queue: Queue,
     /// Held while a generation is made.
@@ -149,6 +153,7 @@ impl Authority {
             name: name.to_owned(),
             terms: ArcSwap::from_pointee(terms),
             generations: ArcSwap::from_pointee(generations),
+            root: OpenRoot::default(),
             index: Index::default(),
             queue: Queue::default(),
             rotating: Mutex::default(),

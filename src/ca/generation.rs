@@ -12,6 +12,7 @@ use super::constraints::Constraints;
 use super::crl::ListSigner;
 use super::extension::{key_identifier, public_key_bits};
 use super::key::Signer;
+use super::purposes::Purposes;
 use crate::clock::Timestamp;
 use crate::config::ca::Token;
 use crate::pki::leaf;
@@ -51,6 +52,10 @@ pub struct Generation {
     pub shard_size: u32,
     /// Its own, and those of everything above it.
     pub(super) constraints: Vec<Constraints>,
+    /// What leaves may be for, as its own certificate and those above it say.
+    pub(super) purposes: Vec<Purposes>,
+    /// Somebody else decided what stands in it.
+    pub(super) from_outside: bool,
     signer: Signer,
     places: Mutex<Range<u64>>,
 }
@@ -96,6 +101,8 @@ impl Generation {
         };
         let constraints = std::iter::once(&certificate).chain(&above).map(|der| Constraints::read(der));
         let constraints = constraints.collect::<Result<Vec<_>, _>>()?;
+        let purposes = std::iter::once(&certificate).chain(&above).map(|der| Purposes::read(der));
+        let purposes = purposes.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
         Ok(Self {
             number: row.generation,
             hashes: IssuerHashes::new(&facts.subject, &facts.public_key),
@@ -108,6 +115,8 @@ impl Generation {
             above,
             shard_size: row.shard_size,
             constraints,
+            purposes,
+            from_outside: row.above.is_some(),
             certificate,
             signer,
             places: Mutex::new(0..0),
@@ -149,6 +158,10 @@ impl Generation {
                 let wanted = u32::try_from(count - taken.len()).unwrap_or(u32::MAX).max(PLACES.min(self.shard_size));
                 let first = state.take_places(ca, self.number, wanted).await?;
                 *places = first..first + u64::from(wanted);
+                if self.shards_of(places.end) > self.shards_of(places.start) {
+                    // It has a list before a leaf names it for long.
+                    state.wake_lists();
+                }
             }
             let shard = |place: u64| u32::try_from(place / u64::from(self.shard_size)).unwrap_or(u32::MAX);
             taken.extend(places.by_ref().take(count - taken.len()).map(shard));
@@ -161,8 +174,12 @@ impl Generation {
     /// # Errors
     /// Where the database fails.
     pub async fn shards(&self, state: &State, ca: &str) -> Result<u32, CaError> {
-        let taken = state.ca(ca, self.number).await?.map_or(0, |row| row.leaves);
-        Ok(u32::try_from(taken.div_ceil(u64::from(self.shard_size))).unwrap_or(u32::MAX).max(1))
+        Ok(self.shards_of(state.ca(ca, self.number).await?.map_or(0, |row| row.leaves)))
+    }
+
+    /// The shards of so many leaves.
+    fn shards_of(&self, leaves: u64) -> u32 {
+        u32::try_from(leaves.div_ceil(u64::from(self.shard_size))).unwrap_or(u32::MAX).max(1)
     }
 }
 
@@ -225,13 +242,13 @@ impl Root {
     }
 
     /// What signs the list of issuing certificates that are revoked; `None` where the key is elsewhere.
-    pub(super) fn list_signer(self, ca: &str) -> Option<ListSigner> {
+    pub(super) fn list_signer(&self, ca: &str) -> Option<ListSigner> {
         Some(ListSigner {
             ca: ca.to_owned(),
             generation: ROOT,
-            issuer: self.subject,
-            key_identifier: self.key_identifier,
-            signer: self.signer?,
+            issuer: self.subject.clone(),
+            key_identifier: self.key_identifier.clone(),
+            signer: self.signer.clone()?,
             shards: 1,
             not_after: self.not_after,
         })
@@ -272,13 +289,20 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     /// The root; `None` where there is none, or it is somebody else's.
     pub async fn root(&self) -> Result<Option<Root>, CaError> {
-        let Some(mut row) = self.state.ca(self.name, ROOT).await? else { return Ok(None) };
+        match self.state.ca(self.name, ROOT).await? {
+            Some(row) => self.root_of(row).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The root of this row.
+    pub async fn root_of(&self, mut row: CaRow) -> Result<Root, CaError> {
         let signer = self.signer(&row).await?;
         if row.certificate.is_none() {
             let signer = signer.as_ref().ok_or(CaError::RootKeyElsewhere)?;
             row = self.complete(row, signer).await?;
         }
-        Root::read(&row, signer).map(Some)
+        Root::read(&row, signer)
     }
 
     /// All issuing generations, the oldest first.

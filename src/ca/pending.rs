@@ -1,10 +1,13 @@
 //! What the config says of a CA, and its certificates do not (yet) say.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::generation::ROOT;
 use super::profile::{self, BACKDATED};
+use super::purposes::Purposes;
 use super::{CaError, constraints, outside};
+use crate::config::ca::profile::DEFAULT;
 use crate::config::{self, Config};
 use crate::pki::leaf;
 use crate::state::State;
@@ -32,6 +35,7 @@ pub async fn pending(state: &State, config: &Config) -> Result<Vec<Pending>, CaE
     let mut all = Vec::new();
     for (name, wanted) in &config.cas {
         let Some(newest) = state.newest_ca(name).await? else { continue };
+        all.extend(refused_profiles(config, name, wanted, &newest)?);
         // Somebody else decides what stands in what comes from outside.
         let (None, Some(root)) = (&newest.above, state.ca(name, ROOT).await?) else { continue };
         let rotated = of_issuing(wanted, &newest, &root)?;
@@ -46,6 +50,29 @@ pub async fn pending(state: &State, config: &Config) -> Result<Vec<Pending>, CaE
         }
     }
     Ok(all)
+}
+
+/// Profiles that certificates of the config ask for, and that the CA's certificates are not for.
+fn refused_profiles(
+    config: &Config,
+    name: &str,
+    wanted: &config::Ca,
+    newest: &CaRow,
+) -> Result<Option<Pending>, CaError> {
+    let asking = config.certificates.values().filter(|asking| asking.issuers.iter().any(|issuer| issuer == name));
+    let profiles: BTreeSet<&str> =
+        asking.map(|asking| asking.profile.as_ref().map_or(DEFAULT, |profile| profile.name())).collect();
+    for certificate in newest.certificate.iter().chain(newest.above.iter().flatten()) {
+        let Some(purposes) = Purposes::read(certificate)? else { continue };
+        let known = profiles.iter().filter_map(|profile| Some((profile, wanted.profiles.get(*profile)?)));
+        for (profile, rules) in known {
+            if let Err(refused) = purposes.check(profile, &rules.purposes) {
+                let (ca, consequence) = (name.to_owned(), format!("nothing is issued: {refused}"));
+                return Ok(Some(Pending { ca, keys: vec!["profile"], consequence }));
+            }
+        }
+    }
+    Ok(None)
 }
 
 fn of_issuing(wanted: &config::Ca, row: &CaRow, root: &CaRow) -> Result<Vec<&'static str>, CaError> {

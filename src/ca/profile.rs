@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::certificate::Certificate;
+use super::constraints::Constraints;
 use super::extension::{Extension, key_identifier, public_key_bits};
 use super::generation::{Generation, Root};
 use super::key::{Algorithm, Signer};
@@ -78,6 +79,7 @@ pub(super) fn issuing(
     let signer = root.signer.as_ref().ok_or(CaError::RootKeyElsewhere)?;
     let (not_before, not_after) = within((root.not_before, root.not_after), config.issuing_lifetime, now)?;
     let subject = issuing_subject(config, generation)?;
+    Constraints::read(&root.certificate)?.check_subject(&subject)?;
     let mut extensions = vec![Extension::authority_key(&root.key_identifier)];
     extensions.extend(issuing_extensions(config, spki_der)?);
     extensions.extend(crl_url.map(is_clean).transpose()?.map(Extension::distribution_point));
@@ -146,12 +148,17 @@ pub(super) fn plan(request: &LeafRequest, terms: &Terms<'_>) -> Result<Plan, CaE
     if request.names.is_empty() && subject.common_name.is_none() {
         return Err(CaError::NoNames);
     }
-    let constraints = &terms.issuing.constraints;
-    constraints.iter().try_for_each(|held| held.check(&request.names, subject.common_name.as_deref()))?;
+    let subject_der = subject.to_der()?;
+    let constrained = |held: &Constraints| held.check(&request.names, subject.common_name.as_deref(), &subject_der);
+    terms.issuing.constraints.iter().try_for_each(constrained)?;
+    if terms.issuing.from_outside {
+        constrained(&Constraints::of_config(&terms.config.name_constraints))?;
+    }
+    let purposes = &terms.issuing.purposes;
+    purposes.iter().try_for_each(|allowed| allowed.check(&request.profile, &profile.purposes))?;
     let lifetime = lifetime(request, profile, terms.config)?;
     let (not_before, not_after) = within((terms.issuing.not_before, terms.issuing.not_after), lifetime, terms.now)?;
     let extensions = leaf_extensions(request, profile, key, terms.issuing, subject.is_empty())?;
-    let subject_der = subject.to_der()?;
     let common_name = subject.common_name.unwrap_or_default();
     Ok(Plan { subject: subject_der, common_name, extensions, not_before, not_after })
 }
@@ -198,7 +205,7 @@ pub(super) fn responder(
     draft(Parts {
         signer: issuing.signer(),
         issuer: &issuing.subject,
-        subject: &LeafSubject::named(common_name).to_der()?,
+        subject: &constraints::own_subject(&issuing.constraints, &LeafSubject::named(common_name).to_der()?),
         spki_der,
         extensions: &extensions,
         not_before,

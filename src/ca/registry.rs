@@ -87,6 +87,7 @@ impl Registry {
         });
         // A reload may have come in between.
         opened.set_terms(self.0.settings.load().terms(name));
+        self.0.state.wake_lists();
         Ok(Some(opened))
     }
 

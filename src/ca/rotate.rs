@@ -57,6 +57,8 @@ impl Authority {
         generations.extend(reader.generations(root.as_ref()).await?.into_iter().skip(known).map(Arc::new));
         self.generations.store(Arc::new(generations));
         self.warned.store(false, Ordering::Relaxed);
+        // The new generation has its lists at once.
+        self.state.wake_lists();
         Ok(())
     }
 
