@@ -8,6 +8,7 @@ pub mod client;
 mod constraints;
 pub mod crl;
 pub mod csr;
+mod entered;
 mod error;
 mod extension;
 mod generation;
@@ -36,7 +37,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::Mutex;
 
 pub use error::CaError;
@@ -56,7 +57,7 @@ use crate::config;
 use crate::pki::pem::{self, Label};
 use crate::state::State;
 
-use generation::Reader;
+use generation::{Reader, Root};
 use index::Index;
 use issue::Queue;
 use make::{FIRST, Maker};
@@ -67,6 +68,8 @@ pub struct Authority {
     state: State,
     name: String,
     terms: ArcSwap<Terms>,
+    /// Its own root, without the key; `None`: there is none, or it was left unfinished.
+    root: ArcSwapOption<Root>,
     generations: ArcSwap<Vec<Arc<Generation>>>,
     index: Index,
     queue: Queue,
@@ -135,19 +138,22 @@ impl Authority {
         let reader = Reader { state, name, token };
         // In this order: somebody else may make both at the same time, the root first.
         let begun = state.newest_ca(name).await?.is_some();
-        let root = reader.root().await?;
+        let mut root = reader.root().await?;
         let mut generations = if begun { reader.generations(root.as_ref()).await? } else { Vec::new() };
         if let (true, Some(config)) = (generations.is_empty(), &terms.config) {
             let maker = Maker { reader, config, public_url: terms.public_url.as_deref(), now };
-            let root = maker.root().await?;
-            maker.issuing(FIRST, &root, None).await?;
-            generations = reader.generations(Some(&root)).await?;
+            let made = maker.root().await?;
+            maker.issuing(FIRST, &made, None).await?;
+            generations = reader.generations(Some(&made)).await?;
+            root = Some(made);
         }
-        let generations = generations.into_iter().map(Arc::new).collect();
+        let generations: Vec<_> = generations.into_iter().map(Arc::new).collect();
+        entered::enter(state, name, root.as_ref(), &generations).await?;
         Ok(Self {
             state: state.clone(),
             name: name.to_owned(),
             terms: ArcSwap::from_pointee(terms),
+            root: ArcSwapOption::from_pointee(root.map(|root| root.known())),
             generations: ArcSwap::from_pointee(generations),
             index: Index::default(),
             queue: Queue::default(),
@@ -209,6 +215,11 @@ impl Authority {
     #[must_use]
     pub fn generations(&self) -> Arc<Vec<Arc<Generation>>> {
         self.generations.load_full()
+    }
+
+    /// Its own root, without the key.
+    pub(in crate::ca) fn known_root(&self) -> Option<Arc<Root>> {
+        self.root.load_full()
     }
 
     /// The issuing certificate of that number.
