@@ -32,6 +32,7 @@ pub mod sign;
 mod spread;
 mod strength;
 pub mod token;
+mod trial;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -51,6 +52,7 @@ pub use pending::{Pending, pending};
 pub use pointers::LeafPointers;
 pub use registry::Registry;
 pub use sign::Signed;
+pub use trial::StrayKey;
 
 use crate::clock::Timestamp;
 use crate::config;
@@ -163,6 +165,9 @@ impl Authority {
     }
 
     pub(crate) fn set_terms(&self, terms: Terms) {
+        if let Some(token) = terms.config.as_ref().and_then(|config| config.token.as_ref()) {
+            self.generations.load().iter().for_each(|generation| generation.signer().reach(token));
+        }
         self.terms.store(Arc::new(terms));
     }
 

@@ -63,6 +63,7 @@ impl NewKey {
     async fn in_token(token: Token, key_type: KeyType, label: String) -> Result<Self, CaError> {
         let made = tokio::task::spawn_blocking(move || Signer::generate_in(&token, key_type, &label));
         let signer = made.await.map_err(|_| CaError::Interrupted)??;
+        crash::named("token_key_made");
         let uri = signer.token_uri().ok_or(CaError::Signing)?;
         Ok(Self { signer, key_type, kept: Kept::Token(uri) })
     }

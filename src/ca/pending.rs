@@ -49,6 +49,23 @@ pub async fn pending(state: &State, config: &Config, now: Timestamp) -> Result<V
             all.push(Pending { ca: name.clone(), keys: never, consequence });
         }
     }
+    all.extend(orphans(state, config).await?);
+    Ok(all)
+}
+
+/// CAs that were taken out of the config and have clients that would renew themselves.
+async fn orphans(state: &State, config: &Config) -> Result<Vec<Pending>, CaError> {
+    let mut all = Vec::new();
+    for ca in state.ca_names().await?.into_iter().filter(|name| !config.cas.contains_key(name)) {
+        let count = state.self_renewing_clients(&ca).await?;
+        if count > 0 {
+            let consequence = format!(
+                "it is not in the config, and clients that would renew themselves ({count}) are not renewed: put it back, \
+                 or end that with `renewd client auto-renew ID --off`"
+            );
+            all.push(Pending { ca, keys: Vec::new(), consequence });
+        }
+    }
     Ok(all)
 }
 

@@ -23,6 +23,8 @@ mod pki;
 
 mod client;
 mod client_life;
+mod client_news;
+mod client_orphans;
 mod crash;
 mod crl;
 mod csr;
