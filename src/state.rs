@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod ca;
+pub mod ca_entry;
 pub mod ca_index;
 pub mod ca_leaf;
 pub mod ca_request;

@@ -137,6 +137,9 @@ pub enum CaError {
     /// Nobody has the key.
     #[error("the root's key was never handed out, and would be lost: `renewd ca root export` first")]
     NotExported,
+    /// It is what leaves are signed by.
+    #[error("it is the issuing certificate that signs leaves: `renewd ca rotate` first, and renew what it has issued")]
+    Issues,
     /// Not the key that was expected.
     #[error("the key is not that of the root")]
     OtherKey,
@@ -196,6 +199,7 @@ impl CaError {
                 | Self::RootKeyInToken
                 | Self::NoRoot
                 | Self::NotExported
+                | Self::Issues
                 | Self::OtherKey
                 | Self::NoRequest
                 | Self::Overtaken { .. }

@@ -11,6 +11,7 @@ use super::certificate;
 use super::constraints::Constraints;
 use super::crl::ListSigner;
 use super::extension::{key_identifier, public_key_bits};
+use super::index::SerialKey;
 use super::key::Signer;
 use super::purposes::Purposes;
 use crate::clock::Timestamp;
@@ -30,6 +31,8 @@ const PLACES: u32 = 256;
 pub struct Generation {
     /// From 1.
     pub number: u32,
+    /// Its serial number in lower-case hex.
+    pub serial: String,
     /// In DER.
     pub certificate: Vec<u8>,
     /// The subject: a Name in DER, octet by octet as in the certificate.
@@ -105,6 +108,7 @@ impl Generation {
         let purposes = purposes.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
         Ok(Self {
             number: row.generation,
+            serial: serial(&row.serial),
             hashes: IssuerHashes::new(&facts.subject, &facts.public_key),
             subject: facts.subject,
             spki_der: facts.spki_der,
@@ -194,6 +198,11 @@ impl fmt::Debug for Generation {
     }
 }
 
+/// A serial as it is told everywhere, however its row has it.
+fn serial(text: &str) -> String {
+    SerialKey::from_hex(text).map_or_else(|| text.to_owned(), SerialKey::to_hex)
+}
+
 /// The root, with its key where that is here.
 #[derive(Debug)]
 pub(super) struct Root {
@@ -201,12 +210,16 @@ pub(super) struct Root {
     pub certificate: Vec<u8>,
     /// A Name in DER.
     pub subject: Vec<u8>,
+    /// The public key's BIT STRING, without the octet that counts unused bits.
+    pub public_key: Vec<u8>,
     /// What its issuing certificates name its key by.
     pub key_identifier: Vec<u8>,
     /// In force from here.
     pub not_before: Timestamp,
     /// In force until here.
     pub not_after: Timestamp,
+    /// Its own, and those of everything above it.
+    pub constraints: Vec<Constraints>,
     /// `None`: the key is elsewhere.
     pub signer: Option<Signer>,
 }
@@ -218,25 +231,42 @@ impl Root {
             certificate.ok_or_else(|| CaError::Damaged { ca: row.name.clone(), what: "its root is not signed" })?;
         let facts = Facts::read(&certificate)?;
         Ok(Self {
+            constraints: vec![Constraints::read(&certificate)?],
             certificate,
             subject: facts.subject,
+            public_key: facts.public_key,
             key_identifier: facts.key_identifier,
             not_before: row.not_before,
             not_after: row.not_after,
             signer,
         })
     }
+
+    /// Without its key, for whoever wants to know it only.
+    pub fn known(&self) -> Self {
+        Self {
+            certificate: self.certificate.clone(),
+            subject: self.subject.clone(),
+            public_key: self.public_key.clone(),
+            key_identifier: self.key_identifier.clone(),
+            constraints: self.constraints.clone(),
+            signer: None,
+            ..*self
+        }
+    }
 }
 
 impl Root {
-    /// A generation that is a root itself, in the place of one.
+    /// A generation in the place of a root: one that is a root itself, or whose responder it certifies.
     pub(super) fn of(generation: &Generation) -> Self {
         Self {
             certificate: generation.certificate.clone(),
             subject: generation.subject.clone(),
+            public_key: generation.public_key.clone(),
             key_identifier: generation.key_identifier.clone(),
             not_before: generation.not_before,
             not_after: generation.not_after,
+            constraints: generation.constraints.clone(),
             signer: Some(generation.signer().clone()),
         }
     }

@@ -133,6 +133,12 @@ impl Registry {
         Ok(names.into_iter().collect())
     }
 
+    /// The names of those in the config: the others issue nothing more.
+    #[must_use]
+    pub fn configured(&self) -> Vec<String> {
+        self.0.settings.load().cas.keys().cloned().collect()
+    }
+
     /// Puts an edited config in force.
     pub fn reload(&self, config: &Config) {
         self.0.settings.store(Arc::new(Settings::new(config)));

@@ -37,12 +37,12 @@ pub struct Plan {
     pub authorities: Vec<AuthorityChange>,
 }
 
-/// Keys of `[ca.NAME]` that are not in force yet.
+/// Keys of `[ca.NAME]` that are not in force yet, or something else of a CA that somebody has to see to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthorityChange {
     /// The CA.
     pub ca: String,
-    /// The keys in the config.
+    /// The keys in the config; none where it is no key that is not in force.
     pub keys: Vec<String>,
     /// In words.
     pub consequence: String,
@@ -50,7 +50,10 @@ pub struct AuthorityChange {
 
 impl std::fmt::Display for AuthorityChange {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "ca.{}: `{}`: {}", self.ca, self.keys.join("`, `"), self.consequence)
+        match self.keys.as_slice() {
+            [] => write!(formatter, "ca.{}: {}", self.ca, self.consequence),
+            keys => write!(formatter, "ca.{}: `{}`: {}", self.ca, keys.join("`, `"), self.consequence),
+        }
     }
 }
 

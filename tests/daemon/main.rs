@@ -26,6 +26,8 @@ mod bad_days;
 mod chaos;
 mod client;
 mod client_life;
+mod client_news;
+mod client_orphans;
 mod crash;
 mod crl;
 mod csr;

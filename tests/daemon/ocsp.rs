@@ -13,6 +13,7 @@ mod life;
 mod protocol;
 mod query;
 mod reading;
+mod root;
 mod verifiers;
 
 use query::{Hash, Issuer};
