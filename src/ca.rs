@@ -74,7 +74,7 @@ pub struct Authority {
     name: String,
     terms: ArcSwap<Terms>,
     /// Its own root, without the key; `None`: there is none, or it was left unfinished.
-    root: ArcSwapOption<Root>,
+    known_root: ArcSwapOption<Root>,
     generations: ArcSwap<Vec<Arc<Generation>>>,
     root: OpenRoot,
     index: Index,
@@ -159,7 +159,7 @@ impl Authority {
             state: state.clone(),
             name: name.to_owned(),
             terms: ArcSwap::from_pointee(terms),
-            root: ArcSwapOption::from_pointee(root.map(|root| root.known())),
+            known_root: ArcSwapOption::from_pointee(root.map(|root| root.known())),
             generations: ArcSwap::from_pointee(generations),
             root: OpenRoot::default(),
             index: Index::default(),
@@ -229,7 +229,7 @@ impl Authority {
 
     /// Its own root, without the key.
     pub(in crate::ca) fn known_root(&self) -> Option<Arc<Root>> {
-        self.root.load_full()
+        self.known_root.load_full()
     }
 
     /// The issuing certificate of that number.

@@ -22,7 +22,7 @@ pub(super) async fn enter(
     for generation in generations {
         let Some(issuer) = issuer(generation, root, generations) else { continue };
         let Some(serial) = SerialKey::from_hex(&generation.serial) else { continue };
-        if state.ca_status(ca, &generation.serial).await?.is_some() {
+        if !state.ca_statuses(ca, &[&generation.serial]).await?.is_empty() {
             continue;
         }
         let entry = CaEntry {

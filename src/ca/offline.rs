@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-use super::generation::{Facts, ROOT, Root};
+use super::generation::{Facts, ROOT};
 use super::{Authority, CaError};
 use crate::clock::Timestamp;
 use crate::pki::bundle;
@@ -116,12 +116,6 @@ impl Authority {
         self.state.wake_lists();
         tracing::info!(ca = self.name, "the root's key is here again");
         Ok(())
-    }
-
-    /// The CA's own root with its key, where that is here.
-    pub(in crate::ca) async fn open_root(&self) -> Result<Option<Root>, CaError> {
-        let terms = self.terms.load_full();
-        self.reader(&terms).root().await
     }
 
     async fn root_row(&self) -> Result<CaRow, CaError> {

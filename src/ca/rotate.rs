@@ -58,7 +58,7 @@ impl Authority {
         for (serial, issuer) in entered::enter(&self.state, &self.name, root.as_ref(), &generations).await? {
             self.index.issued(serial, issuer);
         }
-        self.root.store(root.map(|root| Arc::new(root.known())));
+        self.known_root.store(root.map(|root| Arc::new(root.known())));
         self.generations.store(Arc::new(generations));
         self.warned.store(false, Ordering::Relaxed);
         // The new generation has its lists at once.

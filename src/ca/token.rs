@@ -101,7 +101,10 @@ struct Held {
 }
 
 /// Keys that were used, by token label and key id: sessions are dear.
-static OPEN: LazyLock<Mutex<BTreeMap<(String, Vec<u8>), TokenKey>>> = LazyLock::new(Mutex::default);
+static OPEN: LazyLock<Mutex<OpenKeys>> = LazyLock::new(Mutex::default);
+
+/// By the token's label and the key's id.
+type OpenKeys = BTreeMap<(String, Vec<u8>), TokenKey>;
 
 /// A key that lies in a token.
 #[derive(Debug, Clone, PartialEq, Eq)]

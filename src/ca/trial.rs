@@ -29,7 +29,7 @@ impl Authority {
     /// # Errors
     /// Where one of them does not sign.
     pub async fn try_keys(&self) -> Result<usize, CaError> {
-        let root = self.open_root().await?.and_then(|root| root.signer);
+        let root = self.open_root().await?.and_then(|root| root.signer.clone());
         let generations = self.generations();
         let issuing = generations.iter().map(|generation| generation.signer().clone());
         let mut tried = 0;

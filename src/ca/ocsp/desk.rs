@@ -72,9 +72,9 @@ impl Issuer {
     ///
     /// # Errors
     /// Where the root's key cannot be opened; `RootKeyElsewhere` where it is not here.
-    pub async fn opened(&self, authority: &Authority) -> Result<Root, CaError> {
+    pub async fn opened(&self, authority: &Authority) -> Result<Arc<Root>, CaError> {
         match self {
-            Self::Generation(generation) => Ok(Root::of(generation)),
+            Self::Generation(generation) => Ok(Arc::new(Root::of(generation))),
             Self::Root(_) => {
                 let root = authority.open_root().await?.ok_or(CaError::NoRoot)?;
                 if root.signer.is_some() { Ok(root) } else { Err(CaError::RootKeyElsewhere) }

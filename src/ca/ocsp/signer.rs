@@ -144,7 +144,8 @@ impl Maker<'_> {
     /// From its row, which is signed where that was not done.
     async fn open(&self, mut row: OcspResponderRow) -> Result<ResponderSigner, CaError> {
         if let (None, Some(to_be_signed)) = (&row.certificate, row.to_be_signed.take()) {
-            let by = self.issuer.opened(self.authority).await?.signer.ok_or(CaError::RootKeyElsewhere)?;
+            let issuer = self.issuer.opened(self.authority).await?;
+            let by = issuer.signer.as_ref().ok_or(CaError::RootKeyElsewhere)?;
             let algorithm = by.algorithm_identifier_der();
             let signed = certificate::assemble(&to_be_signed, algorithm, &by.sign_aside(&to_be_signed).await?);
             self.state.ocsp_responder_signed(&row.ca, &row.serial, &signed).await?;
