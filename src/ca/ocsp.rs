@@ -144,3 +144,6 @@ impl Responders {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -422,6 +422,10 @@ async fn profiles_say_what_a_leaf_is() {
     assert_eq!(server, "the profile `server` does not allow the mail address `ann@example.com`");
     let long = refused(|request| request.lifetime = Some(DAY * 91)).await;
     assert_eq!(long, "91 days are asked for, and the profile `client` allows 90 at most");
+    let stranger =
+        LeafRequest { subject: LeafSubject::named("b.example"), ..request("3", &["a.example"], &key().spki_der()) };
+    let text = described(&authority.issue(&stranger, now()).await.unwrap().certificate_pem());
+    assert!(text.contains("Subject: CN=a.example\n"), "a server is called by one of its names: {text}");
 }
 
 #[tokio::test]
