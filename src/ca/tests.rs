@@ -359,7 +359,10 @@ async fn shards_are_filled_one_after_the_other() {
     let (one, other) = (open().await.unwrap(), open().await.unwrap());
     for order in 0..12 {
         let authority = if order % 2 == 0 { &one } else { &other };
-        shards.push(shard(&issue(authority, &order.to_string(), &["a.example"], &key().spki_der(), DAY * 90).await));
+        let leaf = issue(authority, &order.to_string(), &["a.example"], &key().spki_der(), DAY * 90).await;
+        shards.push(shard(&leaf));
+        let row = state.ca_status("internal", &leaf.leaf().serial.to_string()).await.unwrap().unwrap();
+        assert_eq!(row.shard, shard(&leaf), "the list that it names is the one that it will stand in");
     }
     for number in 0..4 {
         assert_eq!(shards.iter().filter(|shard| **shard == number).count(), 3, "{shards:?}");
