@@ -152,3 +152,6 @@ impl Responders {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,7 @@ mod crl;
 mod csr;
 mod deploy;
 mod doctor;
+mod every_key;
 mod failover;
 mod fair_share;
 mod hierarchy;

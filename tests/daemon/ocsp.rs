@@ -9,6 +9,7 @@ use crate::harness::{Answer, Daemon};
 use crate::home::{Home, STORE};
 use crate::peers::{openssl, programs};
 
+mod agreement;
 mod life;
 mod protocol;
 mod query;

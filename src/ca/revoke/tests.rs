@@ -221,6 +221,22 @@ async fn what_the_database_holds_for_final_stays_so_whatever_the_log_says() {
 }
 
 #[tokio::test]
+async fn a_later_line_does_not_take_back_what_the_database_holds_for_final() {
+    let directory = TempDir::new().unwrap();
+    let (state, revocations) = world(directory.path()).await;
+    revocations.revoke("own", &serial("0a"), Reason::CertificateHold, NOW).await.unwrap();
+    revocations.release("own", &serial("0a"), LATER).await.unwrap();
+    let released = std::fs::read(directory.path().join("revocations.log")).unwrap();
+    // Revoked for good by a clock that had gone back.
+    revocations.revoke("own", &serial("0a"), Reason::KeyCompromise, NOW).await.unwrap();
+    drop(revocations);
+    std::io::Write::write_all(&mut std::fs::File::create(directory.path().join("revocations.log")).unwrap(), &released)
+        .unwrap();
+    Revocations::open(&state, directory.path()).await.unwrap();
+    assert_eq!(standing(&state, "0a").await, revoked(Reason::KeyCompromise));
+}
+
+#[tokio::test]
 async fn what_the_database_refused_is_written_with_the_next() {
     let directory = TempDir::new().unwrap();
     let (state, revocations) = world(directory.path()).await;
