@@ -328,13 +328,13 @@ fn a_client_is_renewed_without_being_asked() {
     assert_eq!(daemon.cli_json(&["client", "show", "bob"])["version"], 1);
     daemon.cli_json(&["client", "auto-renew", "bob"]);
     daemon.until(LIMIT, "the other is, too", |daemon| daemon.cli_json(&["client", "show", "bob"])["version"] == 2);
-    // What cannot be renewed is tried again, says why, and harms no other.
+    // Those of a CA that is in the config no more rest, and say why.
     home.save(&config(&home, "").replace("[ca.own]", "[ca.new]"));
     assert!(daemon.cli(&["reload"]).status.success());
     clock.set(42 * DAY);
     daemon.until(LIMIT, "it says why", |daemon| {
         let view = daemon.cli_json(&["client", "show", "ann"]);
-        view["renewal_error"].as_str().is_some_and(|error| error.contains("there is no CA `own`"))
+        view["renewal_error"].as_str().is_some_and(|error| error.contains("its CA is not in the config any more"))
     });
     assert_eq!(listed(&daemon, "expired"), ["eve"]);
     assert_eq!(listed(&daemon, "expiring"), ["ann", "bob"]);
