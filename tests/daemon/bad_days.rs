@@ -131,7 +131,7 @@ fn a_paused_name_shows_the_portal_s_link_and_is_not_hammered() {
     );
     let (pause, before) = (Reply::problem(429, "rateLimited", &words), world.orders());
     // The other one's orders go through: only the paused name is refused.
-    world.ca().next(Endpoint::NewOrder, pause.clone());
+    world.ca().next(Endpoint::NewOrder, pause);
     world.want(&daemon, "paused.test");
     daemon.until(LIMIT, "it is told", |daemon| daemon.show("paused.test")["failures"] == 1);
     let shown = said(&daemon.cli(&["why", "paused.test"]));
