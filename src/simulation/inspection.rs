@@ -105,10 +105,7 @@ impl Run {
             let last = self.machine.world.with(|book, _| book.witness.lives.get(name.as_str()).copied());
             let newest_chain = Chain::from_pem(&newest.chain).ok().map(|chain| chain.fullchain_pem());
             let wrong = [
-                (
-                    !wanted.stores.is_empty() && shown != newest_chain,
-                    "its store has another version than the newest",
-                ),
+                (!wanted.stores.is_empty() && shown != newest_chain, "its store has another version than the newest"),
                 (twice, "one chain became two versions"),
                 (last.is_some_and(|life| life.not_after != newest.not_after), "what was issued last is no version"),
             ];
