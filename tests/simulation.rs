@@ -67,7 +67,7 @@ fn two_hundred_seeds_pass() {
 
 #[test]
 fn a_seed_replays() {
-    let (first, second) = (play(7), play(7));
+    let (first, second) = (play(12), play(12));
     assert_eq!(first, second);
     assert_ne!(first.turns, play(8).turns);
     assert!(first.renewals > 20 && first.crashes > 20 && first.failures > 20, "much happened: {first}");
