@@ -1,5 +1,7 @@
 //! A CRL of 1,000,000 entries beside `openssl ca -gencrl`, and one revocation where few and where many are on record,
-//! beside a bare sync and a bare transaction.
+//! beside a bare sync and a bare transaction, and many revocations at a time.
+//!
+//! `cargo bench --bench crl -- profile` makes nothing but lists of 1,000,000, again and again, for a profiler.
 
 #[path = "figures/openssl_ca.rs"]
 mod openssl_ca;
@@ -42,12 +44,21 @@ const SHARD: usize = 10_000;
 const REVOCATIONS: usize = 200;
 /// Lists of which the median is taken.
 const LISTS: usize = 3;
+/// Lists that are made for a profiler.
+const PROFILED: usize = 12;
+/// As many ask for revocations at the same time, …
+const TOGETHER: usize = 64;
+/// … each for so many, one after the other.
+const EACH: usize = 50;
 
 fn main() {
     if !table::asked_for() {
         return;
     }
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be made");
+    if std::env::args().any(|argument| argument == "profile") {
+        return runtime.block_on(profile());
+    }
     let mut table = Table::default();
     runtime.block_on(async {
         let few = Authority::new(FEW).await;
@@ -59,9 +70,14 @@ fn main() {
             let peer = format!("a bare sync and a bare transaction {}", time(limit));
             table.row(&what, &peer, &time(took), &times(took, limit), "≤ 5 ms");
         }
+        let (rate, bare_rate) = (together(&many).await, 1.0 / limit.as_secs_f64());
+        let what = format!("revocations a second, {TOGETHER} at a time, {MANY} revoked on record");
+        let peer = format!("bare syncs and transactions, one after the other, {bare_rate:.0}");
+        table.row(&what, &peer, &format!("{rate:.0}"), &format!("{:.1} ×", rate / bare_rate), "");
         lists(&mut table, &many).await;
         shard(&mut table, &many).await;
     });
+    table.note(format!("at a time: {TOGETHER} tasks, each with {EACH} revocations one after the other"));
     table.note(format!("revoking: to the answer, one after the other, the median of {REVOCATIONS}"));
     table
         .note(format!("lists: P-256, synced to disk, in DER and in PEM; the median of {LISTS}; openssl's in PEM only"));
@@ -123,6 +139,37 @@ async fn revocations(authority: &Authority) -> Duration {
         assert!(outcome.expect("it is revoked").changed);
     }
     median(took)
+}
+
+/// Revocations a second where many are asked for at the same time.
+async fn together(authority: &Authority) -> f64 {
+    let revocations =
+        Revocations::open(&authority.state, authority.folder.path()).await.expect("the log can be opened");
+    let mut askers = tokio::task::JoinSet::new();
+    let started = Instant::now();
+    for asker in 0..TOGETHER {
+        let (revocations, clock) = (revocations.clone(), authority.clock.clone());
+        askers.spawn(async move {
+            for number in 0..EACH {
+                let serial = Serial::parse_hex(&good(REVOCATIONS + asker * EACH + number)).expect("it is one");
+                let outcome = revocations.revoke("own", &serial, Reason::Superseded, clock.now()).await;
+                assert!(outcome.expect("it is revoked").changed);
+            }
+        });
+    }
+    askers.join_all().await;
+    (TOGETHER * EACH) as f64 / started.elapsed().as_secs_f64()
+}
+
+/// Lists alone, for a profiler: each with the time that it took and the memory that it needed.
+#[allow(clippy::print_stdout, reason = "figures are printed")]
+async fn profile() {
+    let many = Authority::new(MANY).await;
+    println!("process {} begins", std::process::id());
+    for _ in 0..PROFILED {
+        let (took, memory) = many.list().await;
+        println!("{} {}", time(took), mebibytes(memory));
+    }
 }
 
 /// What no revocation can do without: a line on the disk, and a transaction.
@@ -191,7 +238,7 @@ impl Authority {
         // 16 octets in no order, the top bit clear, and none of those that are good.
         let random = "'5' || substr(lower(hex(randomblob(16))), 2)";
         self.write(&rows(revoked, random, &format!("{now}, 1"))).await;
-        self.write(&rows(REVOCATIONS, "printf('7f%030x', i)", "NULL, NULL")).await;
+        self.write(&rows(REVOCATIONS + TOGETHER * EACH, "printf('7f%030x', i)", "NULL, NULL")).await;
         self.write("INSERT INTO meta (name, value) VALUES ('bench', '')").await;
     }
 

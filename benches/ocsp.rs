@@ -7,6 +7,8 @@ mod daemon;
 mod hyper_server;
 #[path = "../tests/peers/peers.rs"]
 mod peers;
+#[path = "figures/polling.rs"]
+mod polling;
 #[path = "../tests/daemon/ocsp/query.rs"]
 mod query;
 #[path = "figures/record.rs"]
@@ -55,6 +57,7 @@ const MEASURING: [&str; 3] = ["taskset", "-c", "1"];
 
 fn main() {
     hyper_server::serve_if_asked();
+    polling::ask_if_asked();
     if !table::asked_for() {
         return;
     }
@@ -69,6 +72,7 @@ fn main() {
         "daemon and bare server by turns on one core, the load on the other; the median of {TURNS} × {SECONDS} s"
     ));
     table.note("start: to `/health/ready`, and until the index is read, of a daemon with both cores".to_owned());
+    table.note("a client that polls never sleeps: no answer has to wake it".to_owned());
     table.note(format!(
         "the load: `wrk` with 32 connections, GET; latency: {PACE} requests a second on 16 connections, \
                         from when each was due"
@@ -121,23 +125,30 @@ fn rates(table: &mut Table, home: &Home, serials: &[Vec<u8>]) {
     let ours = Server { process: daemon.id(), address: daemon.address() };
     let peer = Server { process: bare.id(), address: bare.address() };
     let load = |load: &Load, server| load.put_on(&MEASURING, server, SECONDS);
+    let poll = |load: &Load, server| polling::put_on(&MEASURING, load, server, SECONDS);
 
     let hot_load = Load::new(&hot);
     hot_load.put_on(&MEASURING, ours, 2);
     let yields = by_turns(|| load(&hot_load, peer), || load(&hot_load, ours));
     rate_rows(table, "10,000 hot serials", "bare hyper", yields, "≥ 0.9");
+    let yields = by_turns(|| poll(&hot_load, peer), || poll(&hot_load, ours));
+    rate_rows(table, "10,000 hot serials, client polls", "bare hyper", yields, "≥ 0.9");
     let latency = |server: Server| quantile(&paced(server.address, &hot, PACE, Duration::from_secs(5)), 0.99);
     let (limit, hot_latency) = (latency(peer), latency(ours));
     table.row("p99 at 10,000/s, hot", &format!("bare hyper {}", time(limit)), &time(hot_latency), "", "< 2 ms");
 
     let cold = Load::new(&plain(&serials[HOT..HOT + COLD]));
-    let yields = by_turns(signatures, || load(&cold, ours));
-    rate_rows(table, "serials at random", "raw P-256 signatures", yields, "≥ 0.6");
+    signed(table, "serials at random", || load(&cold, ours), || poll(&cold, ours));
     let fresh: Vec<_> = serials[..HOT].iter().map(|serial| path(serial, &[nonce(&serial.repeat(2))])).collect();
     let fresh = Load::new(&fresh);
-    let yields = by_turns(signatures, || load(&fresh, ours));
-    rate_rows(table, "with a nonce", "raw P-256 signatures", yields, "≥ 0.6");
+    signed(table, "with a nonce", || load(&fresh, ours), || poll(&fresh, ours));
     table.row("memory after all that, resident", "", &mebibytes(usage::memory(daemon.id()).resident), "", "");
+}
+
+/// Answers that are signed when they are asked for.
+fn signed(table: &mut Table, what: &str, load: impl FnMut() -> Yield, poll: impl FnMut() -> Yield) {
+    rate_rows(table, what, "raw P-256 signatures", by_turns(signatures, load), "≥ 0.6");
+    rate_rows(table, &format!("{what}, client polls"), "raw P-256 signatures", by_turns(signatures, poll), "≥ 0.6");
 }
 
 fn rate_rows(table: &mut Table, what: &str, peer: &str, (limit, ours): (Yield, Yield), budget: &str) {

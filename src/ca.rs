@@ -8,6 +8,7 @@ pub mod client;
 mod constraints;
 pub mod crl;
 pub mod csr;
+mod entered;
 mod error;
 mod extension;
 mod generation;
@@ -23,20 +24,23 @@ pub mod outside;
 mod pending;
 pub mod pointers;
 mod profile;
+mod purposes;
 mod registry;
 mod request;
 pub mod revoke;
+mod root;
 mod rotate;
 pub mod sign;
 mod spread;
 mod strength;
 pub mod token;
+mod trial;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::Mutex;
 
 pub use error::CaError;
@@ -50,16 +54,18 @@ pub use pending::{Pending, pending};
 pub use pointers::LeafPointers;
 pub use registry::Registry;
 pub use sign::Signed;
+pub use trial::StrayKey;
 
 use crate::clock::Timestamp;
 use crate::config;
 use crate::pki::pem::{self, Label};
 use crate::state::State;
 
-use generation::Reader;
+use generation::{Reader, Root};
 use index::Index;
 use issue::Queue;
 use make::{FIRST, Maker};
+use root::OpenRoot;
 
 /// A private CA: all its generations, the newest of which issues.
 #[derive(Debug)]
@@ -67,7 +73,10 @@ pub struct Authority {
     state: State,
     name: String,
     terms: ArcSwap<Terms>,
+    /// Its own root, without the key; `None`: there is none, or it was left unfinished.
+    known_root: ArcSwapOption<Root>,
     generations: ArcSwap<Vec<Arc<Generation>>>,
+    root: OpenRoot,
     index: Index,
     queue: Queue,
     /// Held while a generation is made.
@@ -135,20 +144,24 @@ impl Authority {
         let reader = Reader { state, name, token };
         // In this order: somebody else may make both at the same time, the root first.
         let begun = state.newest_ca(name).await?.is_some();
-        let root = reader.root().await?;
+        let mut root = reader.root().await?;
         let mut generations = if begun { reader.generations(root.as_ref()).await? } else { Vec::new() };
         if let (true, Some(config)) = (generations.is_empty(), &terms.config) {
             let maker = Maker { reader, config, public_url: terms.public_url.as_deref(), now };
-            let root = maker.root().await?;
-            maker.issuing(FIRST, &root, None).await?;
-            generations = reader.generations(Some(&root)).await?;
+            let made = maker.root().await?;
+            maker.issuing(FIRST, &made, None).await?;
+            generations = reader.generations(Some(&made)).await?;
+            root = Some(made);
         }
-        let generations = generations.into_iter().map(Arc::new).collect();
+        let generations: Vec<_> = generations.into_iter().map(Arc::new).collect();
+        entered::enter(state, name, root.as_ref(), &generations).await?;
         Ok(Self {
             state: state.clone(),
             name: name.to_owned(),
             terms: ArcSwap::from_pointee(terms),
+            known_root: ArcSwapOption::from_pointee(root.map(|root| root.known())),
             generations: ArcSwap::from_pointee(generations),
+            root: OpenRoot::default(),
             index: Index::default(),
             queue: Queue::default(),
             rotating: Mutex::default(),
@@ -157,6 +170,9 @@ impl Authority {
     }
 
     pub(crate) fn set_terms(&self, terms: Terms) {
+        if let Some(token) = terms.config.as_ref().and_then(|config| config.token.as_ref()) {
+            self.generations.load().iter().for_each(|generation| generation.signer().reach(token));
+        }
         self.terms.store(Arc::new(terms));
     }
 
@@ -209,6 +225,11 @@ impl Authority {
     #[must_use]
     pub fn generations(&self) -> Arc<Vec<Arc<Generation>>> {
         self.generations.load_full()
+    }
+
+    /// Its own root, without the key.
+    pub(in crate::ca) fn known_root(&self) -> Option<Arc<Root>> {
+        self.known_root.load_full()
     }
 
     /// The issuing certificate of that number.

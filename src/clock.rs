@@ -84,11 +84,7 @@ impl Timestamp {
     /// As an HTTP date (RFC 9110, section 5.6.7), in its preferred form.
     #[must_use]
     pub fn to_http_date(self) -> String {
-        let date = self.to_datetime();
-        let (weekday, month) = (date.weekday().to_string(), date.month().to_string());
-        let (day, year) = (date.day(), date.year());
-        let (hour, minute, second) = date.to_hms();
-        format!("{}, {day:02} {} {year:04} {hour:02}:{minute:02}:{second:02} GMT", &weekday[..3], &month[..3])
+        httpdate::fmt_http_date(self.min(Self::NEVER).to_system_time())
     }
 }
 
@@ -195,5 +191,28 @@ mod tests {
     fn arithmetic_saturates() {
         assert_eq!(Timestamp::from_seconds(5).since(Timestamp::from_seconds(9)), Duration::ZERO);
         assert_eq!(Timestamp::NEVER.plus(Duration::from_secs(1)), Timestamp::NEVER);
+    }
+
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+    async fn who_waits_goes_by_the_clock_though_it_is_set_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("clock");
+        let clock = Clock { offset: Some(file.clone()), simulated: None };
+        let set = |seconds: &str| std::fs::write(&file, seconds).unwrap();
+        set("0");
+        let due = clock.now().plus(Duration::from_secs(1));
+        let stepped = async {
+            set("-3600");
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+            assert!(clock.now() < due, "the clock went back: it is not the time yet");
+            set("2");
+        };
+        let waited = async {
+            clock.sleep_until(due).await;
+            assert!(clock.now() >= due, "nobody goes on before the time");
+        };
+        let both = async { tokio::join!(stepped, waited) };
+        assert!(tokio::time::timeout(Duration::from_secs(60), both).await.is_ok(), "it goes on waiting");
     }
 }

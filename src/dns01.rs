@@ -2,16 +2,19 @@
 //!
 //! `locate` says where the TXT of a name belongs, without changing anything; its answer is stored before `present` is
 //! called, so that whatever is presented is on record to be withdrawn. No caching resolver is ever asked for a TXT
-//! unless the operator named it for that: an answer from before the value was there would outlive its arrival.
+//! unless the operator named it for that, nor for anything else at a challenge name while the zone's own servers answer:
+//! that the name was not there would be remembered beyond the arrival of the value.
 
 pub mod caa;
 mod choose;
 mod cname;
+mod descent;
 pub mod dnssec;
 mod error;
 mod exchange;
 mod name;
 mod propagation;
+mod recent;
 mod recursive;
 mod registration;
 mod values;
@@ -28,9 +31,12 @@ use crate::identifier::DnsName;
 use crate::locks::Locks;
 
 pub use error::Dns01Error;
+pub(crate) use name::{is_within, normal};
 pub use propagation::Seen;
 pub use registration::{Registrations, RegistrationsError};
 
+use cname::End;
+use descent::Descent;
 use recursive::Recursive;
 use values::Values;
 use zone::Zones;
@@ -87,6 +93,7 @@ pub struct Dns01 {
     instances: Vec<Instance>,
     recursive: Arc<Recursive>,
     zones: Zones,
+    descent: Descent,
     authoritative_port: u16,
     registrations: Arc<dyn Registrations>,
     locks: Locks,
@@ -112,6 +119,7 @@ impl Dns01 {
             instances,
             recursive: Arc::new(Recursive::new(resolver.servers.clone())),
             zones: Zones::default(),
+            descent: Descent::new(resolver.authoritative_port),
             authoritative_port: resolver.authoritative_port,
             registrations,
             locks: Locks::default(),
@@ -130,12 +138,12 @@ impl Dns01 {
     pub async fn locate(&self, certificate: &config::Certificate, base: &str) -> Result<Location, Dns01Error> {
         let challenge_name = challenge_name(base);
         let start = certificate.alias.get(base).map_or(challenge_name.as_str(), DnsName::base);
-        let start = name::normal(start);
-        let name = cname::follow(&self.recursive, &start).await?;
+        let start = normal(start);
+        let end = cname::follow(&self.descent, &self.recursive, &self.zones, &start).await?;
         let from = Start { challenge_name: &challenge_name, start: &start };
-        match choose::by_zone(&self.instances, &start, &name, &certificate.dns) {
-            Some(instance) => self.place(instance, &from, &name).await,
-            None => self.place_in_order(&certificate.dns, &from, &name).await,
+        match choose::by_zone(&self.instances, &start, &end.name, &certificate.dns) {
+            Some(instance) => self.place(instance, &from, &end).await,
+            None => self.place_in_order(&certificate.dns, &from, &end).await,
         }
     }
 
@@ -206,7 +214,7 @@ impl Dns01 {
     /// # Errors
     /// `NoZone`; `Resolver` where nobody could be asked.
     pub async fn zone(&self, name: &str) -> Result<String, Dns01Error> {
-        self.zones.find(&self.recursive, &name::normal(name)).await
+        self.zones.find(&self.recursive, &normal(name)).await
     }
 
     /// What the host of an instance can do; `None` where the config has no such instance.
@@ -226,39 +234,42 @@ impl Dns01 {
         self.instances.iter().find(|instance| instance.name == name).ok_or_else(unknown)
     }
 
-    async fn place(&self, instance: &Instance, from: &Start<'_>, name: &str) -> Result<Location, Dns01Error> {
+    async fn place(&self, instance: &Instance, from: &Start<'_>, end: &End) -> Result<Location, Dns01Error> {
         if instance.provider.capabilities().registers {
             let registration = self.registration(instance, from.challenge_name).await?;
-            registration::check_target(&registration, from.start, name)?;
+            registration::check_target(&registration, from.start, &end.name)?;
         }
-        let zone = self.zones.find(&self.recursive, name).await?;
-        self.refuse_top_level(&zone, name)?;
-        Ok(Location { instance: instance.name.clone(), zone, name: name.to_owned() })
+        self.at(instance, end)
+    }
+
+    /// The end of the CNAMEs, as this instance would publish there.
+    fn at(&self, instance: &Instance, end: &End) -> Result<Location, Dns01Error> {
+        let zone = end.zone()?.to_owned();
+        self.refuse_top_level(&zone, &end.name)?;
+        Ok(Location { instance: instance.name.clone(), zone, name: end.name.clone() })
     }
 
     /// The first of these instances that hosts the zone. The last one is not asked: `present` will say.
-    async fn place_in_order(&self, names: &[String], from: &Start<'_>, name: &str) -> Result<Location, Dns01Error> {
+    async fn place_in_order(&self, names: &[String], from: &Start<'_>, end: &End) -> Result<Location, Dns01Error> {
         let instances: Vec<&Instance> = names.iter().filter_map(|name| self.instance(name).ok()).collect();
         let Some((last, others)) = instances.split_last() else {
-            return Err(Dns01Error::NoInstance { name: name.to_owned() });
+            return Err(Dns01Error::NoInstance { name: end.name.clone() });
         };
         for instance in others {
-            if self.hosts(instance, name).await? {
-                return self.place(instance, from, name).await;
+            if self.hosts(instance, end).await? {
+                return self.place(instance, from, end).await;
             }
         }
-        self.place(last, from, name).await
+        self.place(last, from, end).await
     }
 
     /// Withdraws a value that nobody presents: a host that does not know the zone says so, and any other does nothing.
-    async fn hosts(&self, instance: &Instance, name: &str) -> Result<bool, Dns01Error> {
+    async fn hosts(&self, instance: &Instance, end: &End) -> Result<bool, Dns01Error> {
         let capabilities = instance.provider.capabilities();
         if capabilities.registers || !capabilities.delete {
             return Ok(true);
         }
-        let zone = self.zones.find(&self.recursive, name).await?;
-        self.refuse_top_level(&zone, name)?;
-        let location = Location { instance: instance.name.clone(), zone, name: name.to_owned() };
+        let location = self.at(instance, end)?;
         let _alone = self.alone(instance, &location).await;
         match instance.provider.delete_txt(&record(&location, PROBE), None).await {
             Ok(()) => Ok(true),

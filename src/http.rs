@@ -7,7 +7,7 @@ mod clients;
 mod conditional;
 mod crl;
 mod download;
-mod front;
+mod fast_path;
 mod health;
 mod hierarchy;
 mod limits;
@@ -30,8 +30,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{any, get};
 use tokio::sync::{mpsc, oneshot};
+use tower_http::catch_panic::CatchPanicLayer;
 
 pub use listen::{ListenError, Listeners};
 pub use problem::Problem;
@@ -122,9 +123,11 @@ pub fn public_router(app: App) -> Router {
         .route("/crl/{ca}/{generation}/{file}", get(crl::shard))
         .route("/crl/{ca}/{generation}/{shard}/delta.crl", get(crl::delta))
         .route("/metrics", get(metrics::metrics))
-        .route("/api", axum::routing::any(problem::unauthorized))
-        .route("/api/{*path}", axum::routing::any(problem::unauthorized));
-    limits::bounded(router).with_state(app)
+        .route("/api", any(problem::unauthorized))
+        .route("/api/{*path}", any(problem::unauthorized));
+    // OCSP has bounds of its own: requests are in paths, and whoever sends too much is heard to the end.
+    let ocsp = any(ocsp::answer).layer(CatchPanicLayer::custom(limits::panicked));
+    limits::bounded(router).route("/ocsp/{*asked}", ocsp).with_state(app)
 }
 
 /// Everything that whoever may open the local socket may do.

@@ -78,6 +78,15 @@ pub trait Issuer: Send + Sync {
         self.prepare().await
     }
 
+    /// Uses what it signs with, for nothing: what is to be known of it, beside that it works. It may wake a device.
+    ///
+    /// # Errors
+    /// With what is in the way.
+    async fn try_out(&self) -> Result<Vec<String>, IssuerError> {
+        self.prepare().await?;
+        Ok(Vec::new())
+    }
+
     /// What its directory says now that it offers; `None`: it has no directory. No account is needed for it.
     ///
     /// # Errors

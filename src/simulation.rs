@@ -13,7 +13,9 @@ mod forecast;
 mod host;
 mod inspection;
 mod leaf;
+mod memory;
 mod order;
+mod plug;
 mod report;
 mod restart;
 mod scenario;
@@ -28,9 +30,11 @@ use crate::worker::WorkError;
 
 pub use driver::run;
 pub use forecast::{Held, WhatIf, forecast};
-pub use report::{Month, Report, Violation};
+pub use plug::Milestone;
+pub use report::{Entry, Month, Report, Violation, What};
 pub use scenario::Scenario;
-pub use script::Script;
+pub use script::{Advice, Event, Part, Script};
+pub use trouble::{Refusal, Span, Trouble, TroubleKind};
 
 /// Why a simulation could not be played to its end: the machinery failed, not what is simulated.
 #[derive(Debug, thiserror::Error)]

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod ca;
+pub mod ca_entry;
 pub mod ca_index;
 pub mod ca_leaf;
 pub mod ca_request;
@@ -85,6 +86,7 @@ struct Inner {
     node: String,
     wake: Notify,
     wake_notify: Notify,
+    wake_lists: Notify,
     lock: lock::Lock,
     fuse: fuse::Fuse,
 }
@@ -129,6 +131,16 @@ impl State {
     /// Waits for `wake_notify`. Register before reading what is due.
     pub fn woken_to_notify(&self) -> Notified<'_> {
         self.0.wake_notify.notified()
+    }
+
+    /// Wakes whoever publishes CRLs: a shard, a generation or a key came to be or went, or the config says otherwise.
+    pub fn wake_lists(&self) {
+        self.0.wake_lists.notify_one();
+    }
+
+    /// Waits for `wake_lists`, which is remembered until somebody waits.
+    pub async fn woken_for_lists(&self) {
+        self.0.wake_lists.notified().await;
     }
 
     /// Begins a write. On SQLite it takes the write lock at once, so that a later statement cannot fail for it.

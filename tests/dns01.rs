@@ -9,6 +9,8 @@ mod peers;
 mod fake;
 #[path = "dns01/hosts.rs"]
 mod hosts;
+#[path = "dns01/odd.rs"]
+mod odd;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

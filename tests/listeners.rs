@@ -4,6 +4,10 @@
 #[path = "http/app.rs"]
 #[expect(dead_code, reason = "the tests of the paths use the rest")]
 mod app;
+#[path = "http/fast_path.rs"]
+mod fast_path;
+#[path = "daemon/ocsp/query.rs"]
+mod query;
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

@@ -9,7 +9,7 @@ use renewd::ca::csr::Request;
 use renewd::config::ca::profile::built_in;
 
 /// What becomes of each file: `None`: the profile `client` has room for all of it.
-const EXPECTED: [(&str, Option<&str>); 31] = [
+const EXPECTED: [(&str, Option<&str>); 32] = [
     ("bad-directory-name", Some("a subject alternative name in it is a directoryName, which is not certified")),
     ("bad-dns-address", Some("`192.0.2.1`, a subject alternative name in it, is no DNS name")),
     ("bad-dns-mail", Some("`ann@example.com`, a subject alternative name in it, is no DNS name")),
@@ -19,6 +19,7 @@ const EXPECTED: [(&str, Option<&str>); 31] = [
     ("bad-rsa1024", Some("its public key cannot be certified: its RSA modulus is shorter than 2048 bits")),
     ("bad-secp256k1", Some("its public key cannot be certified: it is of a kind that is not certified: ")),
     ("bad-sha1", Some("it is signed with an algorithm that is not accepted, `1.2.840.10045.4.1`")),
+    ("bad-sha1-rsa", Some("it is signed with an algorithm that is not accepted, `1.2.840.113549.1.1.5`")),
     ("bad-two-common-names", Some("the common name stands in it twice")),
     ("excess-any-purpose", Some("does not allow the purpose 2.5.29.37.0")),
     ("excess-authority-key", Some("does not allow the extension 1.3.6.1.5.5.7.1.1")),

@@ -4,6 +4,19 @@
 //! again; `200-299` plays a hundred others.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on fails; reports are printed")]
 
+#[path = "simulation/backlog.rs"]
+mod backlog;
+#[path = "simulation/clocks.rs"]
+mod clocks;
+#[path = "simulation/failing.rs"]
+mod failing;
+#[path = "simulation/lifetimes.rs"]
+mod lifetimes;
+#[path = "simulation/neighbours.rs"]
+mod neighbours;
+#[path = "simulation/parts.rs"]
+mod parts;
+
 use std::process::Command;
 use std::{env, fs, thread};
 
@@ -54,7 +67,7 @@ fn two_hundred_seeds_pass() {
 
 #[test]
 fn a_seed_replays() {
-    let (first, second) = (play(7), play(7));
+    let (first, second) = (play(12), play(12));
     assert_eq!(first, second);
     assert_ne!(first.turns, play(8).turns);
     assert!(first.renewals > 20 && first.crashes > 20 && first.failures > 20, "much happened: {first}");

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
@@ -59,6 +59,11 @@ impl Load {
         folder.write("load.lua", SCRIPT);
         let paths = folder.write("paths", &paths.join("\n"));
         Self { folder, paths }
+    }
+
+    /// The file of the paths.
+    pub fn paths(&self) -> &Path {
+        &self.paths
     }
 
     /// What a server gives over so many seconds.

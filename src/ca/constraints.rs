@@ -1,21 +1,32 @@
 //! Name constraints (RFC 5280, section 4.2.1.10): written into issuing certificates, and held against leaves before
 //! they are signed.
 
+#[cfg(test)]
+mod agreement;
+mod directory;
+
 use std::net::IpAddr;
 
-use x509_parser::extensions::{GeneralName, GeneralSubtree, ParsedExtension};
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::prelude::FromDer as _;
+use x509_parser::x509::X509Name;
 
 use super::CaError;
 use super::extension::Extension;
 use super::name::AlternativeName;
 use crate::config::ca::{NameConstraints, NamePattern};
 use crate::pki::{der, leaf};
+use directory::{DirectoryName, Likeness};
+
+const NAME_CONSTRAINTS: &str = "2.5.29.30";
 
 /// The constraints that a CA certificate names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Constraints {
     permitted: Vec<Base>,
     excluded: Vec<Base>,
+    /// It has some that cannot be held against leaves: the common name of the certificate, and what is the matter.
+    unenforceable: Option<(String, &'static str)>,
 }
 
 /// The base of a subtree.
@@ -28,37 +39,81 @@ enum Base {
         base: Vec<u8>,
         mask: Vec<u8>,
     },
+    /// The beginning of a subject.
+    Directory(DirectoryName),
     /// A kind of name that no leaf of ours has.
     Other,
 }
 
 impl Constraints {
-    /// Those of a certificate.
+    /// Those of a certificate. What cannot be read of them lets nothing be issued, and OCSP and CRLs go on.
     pub fn read(certificate: &[u8]) -> Result<Self, CaError> {
         let parsed = leaf::parse(certificate)?;
-        let found = parsed.extensions().iter().find_map(|extension| match extension.parsed_extension() {
-            ParsedExtension::NameConstraints(constraints) => Some(constraints),
-            _ => None,
-        });
-        let bases = |trees: &Option<Vec<GeneralSubtree<'_>>>| {
-            trees.iter().flatten().map(|tree| Base::read(&tree.base)).collect()
+        let is_ours =
+            |extension: &&x509_parser::extensions::X509Extension<'_>| extension.oid.to_id_string() == NAME_CONSTRAINTS;
+        let mut found = parsed.extensions().iter().filter(is_ours);
+        let Some(extension) = found.next() else { return Ok(Self::default()) };
+        let read = match (extension.parsed_extension(), found.next()) {
+            (_, Some(_)) => Err("it has name constraints twice"),
+            (ParsedExtension::NameConstraints(constraints), None) if has_plain_subtrees(extension.value) => {
+                let bases = |trees: &Option<Vec<x509_parser::extensions::GeneralSubtree<'_>>>| {
+                    trees.iter().flatten().map(|tree| Base::read(&tree.base)).collect::<Result<Vec<_>, _>>()
+                };
+                bases(&constraints.permitted_subtrees).and_then(|permitted| {
+                    Ok(Self { permitted, excluded: bases(&constraints.excluded_subtrees)?, unenforceable: None })
+                })
+            }
+            _ => Err("its name constraints cannot be read"),
         };
-        Ok(found
-            .map(|found| Self {
-                permitted: bases(&found.permitted_subtrees),
-                excluded: bases(&found.excluded_subtrees),
-            })
-            .unwrap_or_default())
+        let unenforceable =
+            |what| Self { unenforceable: Some((leaf::common_name(parsed.subject()), what)), ..Self::default() };
+        Ok(read.unwrap_or_else(unenforceable))
     }
 
-    /// Whether a leaf may bear these names, its common name where verifiers take that for a DNS name with them.
-    pub fn check(&self, names: &[AlternativeName], common_name: Option<&str>) -> Result<(), CaError> {
+    /// Those of the config, for certificates from outside, where they do not stand.
+    pub fn of_config(constraints: &NameConstraints) -> Self {
+        let bases = |patterns: &[NamePattern]| patterns.iter().filter_map(Base::of_pattern).collect();
+        Self { permitted: bases(&constraints.permitted), excluded: bases(&constraints.excluded), unenforceable: None }
+    }
+
+    /// Why nothing can be issued below it, where that is so.
+    pub fn unenforceable(&self) -> Option<&'static str> {
+        self.unenforceable.as_ref().map(|(_, what)| *what)
+    }
+
+    /// Whether a leaf may bear these names, its common name where verifiers take that for a DNS name with them, and this
+    /// subject (a Name in DER).
+    pub fn check(&self, names: &[AlternativeName], common_name: Option<&str>, subject: &[u8]) -> Result<(), CaError> {
+        if let Some((by, what)) = &self.unenforceable {
+            return Err(CaError::Unenforceable { by: by.clone(), what });
+        }
+        self.check_subject(subject)?;
         names.iter().try_for_each(|name| self.check_one(name))?;
         let has_dns = names.iter().any(|name| matches!(name, AlternativeName::Dns(_)));
         match common_name.filter(|name| !has_dns && name.contains('.')).map(AlternativeName::parse) {
             Some(Ok(name @ AlternativeName::Dns(_))) => self.check_one(&name),
             _ => Ok(()),
         }
+    }
+
+    /// Whether a certificate below may have this subject (a Name in DER). One that says nothing is not constrained.
+    pub fn check_subject(&self, subject: &[u8]) -> Result<(), CaError> {
+        let name = DirectoryName::read(subject).ok_or(leaf::LeafError::Der)?;
+        if name.is_empty() {
+            return Ok(());
+        }
+        let refused = |constraint: String| CaError::Constrained { name: subject_words(subject), constraint };
+        let excluded = directories(&self.excluded).find(|base| name.is_below(base, Likeness::Possible));
+        if let Some(base) = excluded {
+            return Err(refused(format!("excluded: {}", directory_words(base))));
+        }
+        let permitted: Vec<&DirectoryName> = directories(&self.permitted).collect();
+        if permitted.is_empty() || permitted.iter().any(|base| name.is_below(base, Likeness::Sure)) {
+            return Ok(());
+        }
+        let permitted: Vec<String> = permitted.into_iter().map(directory_words).collect();
+        let which = format!("permitted: subjects that begin with {}", permitted.join(" or "));
+        Err(refused(format!("{which}; say so in the profile's `subject`")))
     }
 
     fn check_one(&self, name: &AlternativeName) -> Result<(), CaError> {
@@ -76,8 +131,8 @@ impl Constraints {
 }
 
 impl Base {
-    fn read(name: &GeneralName<'_>) -> Self {
-        match name {
+    fn read(name: &GeneralName<'_>) -> Result<Self, &'static str> {
+        Ok(match name {
             GeneralName::DNSName(name) => Self::Dns(name.trim_start_matches('.').to_ascii_lowercase()),
             GeneralName::RFC822Name(name) => Self::Email(name.to_ascii_lowercase()),
             GeneralName::URI(host) => Self::Uri(host.to_ascii_lowercase()),
@@ -85,7 +140,28 @@ impl Base {
                 let (base, mask) = octets.split_at(octets.len() / 2);
                 Self::Ip { base: base.to_vec(), mask: mask.to_vec() }
             }
-            _ => Self::Other,
+            GeneralName::DirectoryName(name) => {
+                let name = DirectoryName::read(name.as_raw());
+                Self::Directory(name.ok_or("a subject in its name constraints cannot be read")?)
+            }
+            GeneralName::OtherName(..) | GeneralName::RegisteredID(_) => Self::Other,
+            GeneralName::X400Address(_) | GeneralName::EDIPartyName(_) => Self::Other,
+            GeneralName::IPAddress(_) => return Err("its name constraints hold an address without its mask"),
+            GeneralName::Invalid(..) => return Err("its name constraints hold names of an unknown form"),
+        })
+    }
+
+    fn of_pattern(pattern: &NamePattern) -> Option<Self> {
+        match pattern {
+            NamePattern::Dns(name) => Some(Self::Dns(name.clone())),
+            NamePattern::Email(text) | NamePattern::EmailAt(text) => Some(Self::Email(text.to_ascii_lowercase())),
+            NamePattern::Network(IpAddr::V4(base), bits) => {
+                Some(Self::Ip { base: base.octets().to_vec(), mask: mask(*bits, 4) })
+            }
+            NamePattern::Network(IpAddr::V6(base), bits) => {
+                Some(Self::Ip { base: base.octets().to_vec(), mask: mask(*bits, 16) })
+            }
+            NamePattern::AnyDns | NamePattern::Below(_) | NamePattern::Uri { .. } => None,
         }
     }
 
@@ -118,9 +194,47 @@ impl Base {
                 let v6 = || <[u8; 16]>::try_from(base.as_slice()).map(IpAddr::from);
                 v4.or_else(|_| v6()).map_or_else(|_| "addresses".to_owned(), |base| format!("{base}/{bits}"))
             }
+            Self::Directory(name) => directory_words(name),
             Self::Other => "names of another kind".to_owned(),
         }
     }
+}
+
+fn directories(bases: &[Base]) -> impl Iterator<Item = &DirectoryName> {
+    bases.iter().filter_map(|base| if let Base::Directory(name) = base { Some(name) } else { None })
+}
+
+fn directory_words(name: &DirectoryName) -> String {
+    subject_words(&der::value(der::SEQUENCE, &[&name.content]))
+}
+
+/// A Name in DER as people read it.
+fn subject_words(name: &[u8]) -> String {
+    X509Name::from_der(name).map(|(_, name)| name.to_string()).unwrap_or_default()
+}
+
+/// Every subtree is a base alone: RFC 5280 has no use for its other fields, and verifiers refuse what has them.
+fn has_plain_subtrees(extension: &[u8]) -> bool {
+    let is_plain = |tree: &[u8]| {
+        let content = directory::whole(tree, der::SEQUENCE).and_then(directory::values);
+        content.is_some_and(|parts| parts.len() == 1)
+    };
+    let trees = |trees: &[u8]| {
+        let content = der::split_first(trees).and_then(|trees| directory::values(trees.content));
+        content.is_some_and(|trees| trees.into_iter().all(is_plain))
+    };
+    let both = directory::whole(extension, der::SEQUENCE).and_then(directory::values);
+    both.is_some_and(|both| both.into_iter().all(trees))
+}
+
+/// The subject of a certificate that the CA makes for its own work, in DER: as it is called, or where the constraints
+/// want another beginning, behind the first that all of them permit.
+pub(super) fn own_subject(constraints: &[Constraints], called: &[u8]) -> Vec<u8> {
+    let permitted = |name: &[u8]| constraints.iter().all(|held| held.check_subject(name).is_ok());
+    let content = directory::whole(called, der::SEQUENCE).unwrap_or_default();
+    let bases = constraints.iter().flat_map(|held| directories(&held.permitted));
+    let behind = bases.map(|base| der::value(der::SEQUENCE, &[&base.content, content]));
+    std::iter::once(called.to_vec()).chain(behind).find(|name| permitted(name)).unwrap_or_else(|| called.to_vec())
 }
 
 fn is_below(name: &str, base: &str) -> bool {
@@ -209,6 +323,18 @@ mod tests {
         texts.iter().map(|text| AlternativeName::parse(text).unwrap()).collect()
     }
 
+    /// A subject that says nothing.
+    const NOBODY: &[u8] = &[0x30, 0];
+
+    #[test]
+    fn subtrees_with_other_fields_are_not_plain() {
+        // permitted: dNSName "a"; the same with a minimum of 0 that stands there, and with a maximum.
+        assert!(has_plain_subtrees(&[0x30, 7, 0xa0, 5, 0x30, 3, 0x82, 1, b'a']));
+        assert!(!has_plain_subtrees(&[0x30, 10, 0xa0, 8, 0x30, 6, 0x82, 1, b'a', 0x80, 1, 1]));
+        assert!(!has_plain_subtrees(&[0x30, 10, 0xa0, 8, 0x30, 6, 0x82, 1, b'a', 0x81, 1, 3]));
+        assert!(!has_plain_subtrees(&[0x30, 3, 0xa0, 5, 0x30]));
+    }
+
     #[test]
     fn masks_are_whole() {
         assert_eq!(mask(0, 4), [0, 0, 0, 0]);
@@ -226,6 +352,7 @@ mod tests {
                 Base::Uri(".example.com".into()),
             ],
             excluded: vec![Base::Dns("secret.example.internal".into())],
+            unenforceable: None,
         };
         for good in [
             "example.internal",
@@ -235,7 +362,7 @@ mod tests {
             "ann@example.com",
             "https://a.example.com/x",
         ] {
-            constraints.check(&names(&[good]), None).unwrap();
+            constraints.check(&names(&[good]), None, NOBODY).unwrap();
         }
         for bad in [
             "badexample.internal",
@@ -247,11 +374,11 @@ mod tests {
             "https://example.com/x",
             "urn:x:y",
         ] {
-            assert!(constraints.check(&names(&[bad]), None).is_err(), "{bad}");
+            assert!(constraints.check(&names(&[bad]), None, NOBODY).is_err(), "{bad}");
         }
-        assert!(constraints.check(&[], Some("a.example.com")).is_err(), "verifiers take it for a name");
-        constraints.check(&[], Some("Ann")).unwrap();
-        constraints.check(&names(&["example.internal"]), Some("a.example.com")).unwrap();
+        assert!(constraints.check(&[], Some("a.example.com"), NOBODY).is_err(), "verifiers take it for a name");
+        constraints.check(&[], Some("Ann"), NOBODY).unwrap();
+        constraints.check(&names(&["example.internal"]), Some("a.example.com"), NOBODY).unwrap();
     }
 
     #[test]

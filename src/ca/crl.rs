@@ -93,7 +93,6 @@ struct Inner {
     heads: Mutex<BTreeMap<CrlName, Head>>,
     lists: ArcSwap<Lists>,
     amiss: Mutex<BTreeMap<CrlName, Amiss>>,
-    wanted: Notify,
     published: Notify,
 }
 
@@ -116,7 +115,6 @@ impl Crls {
             heads: Mutex::default(),
             lists: ArcSwap::default(),
             amiss: Mutex::default(),
-            wanted: Notify::new(),
             published: Notify::new(),
         }))
     }
@@ -135,12 +133,7 @@ impl Crls {
 
     /// Has everything looked at now.
     pub fn look(&self) {
-        self.0.wanted.notify_one();
-    }
-
-    /// Waits for `look`.
-    pub async fn looked_for(&self) {
-        self.0.wanted.notified().await;
+        self.0.state.wake_lists();
     }
 
     /// Waits for the next list that is published. Register (create the future and `enable` it) before looking.

@@ -74,6 +74,29 @@ pub enum CaError {
         /// What it is held against.
         constraint: String,
     },
+    /// The issuing certificate has constraints that nobody can hold leaves against.
+    #[error("nothing can be issued below the CA certificate `{by}`: {what}; give the CA another one")]
+    Unenforceable {
+        /// The common name of the certificate that has them.
+        by: String,
+        /// What is the matter with them.
+        what: &'static str,
+    },
+    /// A CA's certificate is not for what a profile's leaves are for.
+    #[error(
+        "the profile `{profile}` is for {purpose}, and the extended key usage of the CA certificate `{by}` allows its \
+         leaves {allowed} alone: take a profile with `extended_key_usage` of those"
+    )]
+    Purpose {
+        /// The profile.
+        profile: String,
+        /// What it is for.
+        purpose: String,
+        /// The common name of the certificate.
+        by: String,
+        /// What that allows.
+        allowed: String,
+    },
     /// Longer than the profile allows.
     #[error("{} days are asked for, and the profile `{profile}` allows {} at most", days(.asked), days(.most))]
     Lifetime {
@@ -114,6 +137,9 @@ pub enum CaError {
     /// Nobody has the key.
     #[error("the root's key was never handed out, and would be lost: `renewd ca root export` first")]
     NotExported,
+    /// It is what leaves are signed by.
+    #[error("it is the issuing certificate that signs leaves: `renewd ca rotate` first, and renew what it has issued")]
+    Issues,
     /// Not the key that was expected.
     #[error("the key is not that of the root")]
     OtherKey,
@@ -165,12 +191,15 @@ impl CaError {
                 | Self::NoProfile { .. }
                 | Self::Profile { .. }
                 | Self::Constrained { .. }
+                | Self::Unenforceable { .. }
+                | Self::Purpose { .. }
                 | Self::Lifetime { .. }
                 | Self::PublicKey { .. }
                 | Self::RootKeyElsewhere
                 | Self::RootKeyInToken
                 | Self::NoRoot
                 | Self::NotExported
+                | Self::Issues
                 | Self::OtherKey
                 | Self::NoRequest
                 | Self::Overtaken { .. }

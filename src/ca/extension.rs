@@ -3,7 +3,6 @@
 use aws_lc_rs::digest;
 
 use super::name::AlternativeName;
-use super::pointers::LeafPointers;
 use crate::pki::der::{self, BIT_STRING, SEQUENCE};
 
 const BOOLEAN_TRUE: &[u8] = &[0x01, 0x01, 0xff];
@@ -81,16 +80,16 @@ impl Extension {
         Self::id_ce(35, false, der::value(SEQUENCE, &[&der::value(KEY_IDENTIFIER, &[identifier])]))
     }
 
-    /// Where OCSP answers, and where the issuer's certificate is (section 4.2.2.1).
-    pub fn information_access(pointers: &LeafPointers) -> Self {
+    /// Where OCSP answers, and where the issuer's certificate is, where anybody needs it (section 4.2.2.1).
+    pub fn information_access(ocsp_url: &str, ca_issuers_url: Option<&str>) -> Self {
         const ID_PE_AUTHORITY_INFO_ACCESS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 1];
         const ID_AD: [u8; 7] = [0x2b, 6, 1, 5, 5, 7, 0x30];
         let access = |method: u8, url: &str| {
             let oid = der::value(OBJECT_IDENTIFIER, &[&ID_AD, &[method]]);
             der::value(SEQUENCE, &[&oid, &der::value(URI, &[url.as_bytes()])])
         };
-        let (ocsp, issuers) = (access(1, &pointers.ocsp_url), access(2, &pointers.ca_issuers_url));
-        let value = der::value(SEQUENCE, &[&ocsp, &issuers]);
+        let issuers = ca_issuers_url.map(|url| access(2, url)).unwrap_or_default();
+        let value = der::value(SEQUENCE, &[&access(1, ocsp_url), &issuers]);
         Self { oid: ID_PE_AUTHORITY_INFO_ACCESS.to_vec(), critical: false, value }
     }
 

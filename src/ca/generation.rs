@@ -11,7 +11,9 @@ use super::certificate;
 use super::constraints::Constraints;
 use super::crl::ListSigner;
 use super::extension::{key_identifier, public_key_bits};
+use super::index::SerialKey;
 use super::key::Signer;
+use super::purposes::Purposes;
 use crate::clock::Timestamp;
 use crate::config::ca::Token;
 use crate::pki::leaf;
@@ -29,6 +31,8 @@ const PLACES: u32 = 256;
 pub struct Generation {
     /// From 1.
     pub number: u32,
+    /// Its serial number in lower-case hex.
+    pub serial: String,
     /// In DER.
     pub certificate: Vec<u8>,
     /// The subject: a Name in DER, octet by octet as in the certificate.
@@ -51,6 +55,10 @@ pub struct Generation {
     pub shard_size: u32,
     /// Its own, and those of everything above it.
     pub(super) constraints: Vec<Constraints>,
+    /// What leaves may be for, as its own certificate and those above it say.
+    pub(super) purposes: Vec<Purposes>,
+    /// Somebody else decided what stands in it.
+    pub(super) from_outside: bool,
     signer: Signer,
     places: Mutex<Range<u64>>,
 }
@@ -96,8 +104,11 @@ impl Generation {
         };
         let constraints = std::iter::once(&certificate).chain(&above).map(|der| Constraints::read(der));
         let constraints = constraints.collect::<Result<Vec<_>, _>>()?;
+        let purposes = std::iter::once(&certificate).chain(&above).map(|der| Purposes::read(der));
+        let purposes = purposes.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
         Ok(Self {
             number: row.generation,
+            serial: serial(&row.serial),
             hashes: IssuerHashes::new(&facts.subject, &facts.public_key),
             subject: facts.subject,
             spki_der: facts.spki_der,
@@ -108,6 +119,8 @@ impl Generation {
             above,
             shard_size: row.shard_size,
             constraints,
+            purposes,
+            from_outside: row.above.is_some(),
             certificate,
             signer,
             places: Mutex::new(0..0),
@@ -149,6 +162,10 @@ impl Generation {
                 let wanted = u32::try_from(count - taken.len()).unwrap_or(u32::MAX).max(PLACES.min(self.shard_size));
                 let first = state.take_places(ca, self.number, wanted).await?;
                 *places = first..first + u64::from(wanted);
+                if self.shards_of(places.end) > self.shards_of(places.start) {
+                    // It has a list before a leaf names it for long.
+                    state.wake_lists();
+                }
             }
             let shard = |place: u64| u32::try_from(place / u64::from(self.shard_size)).unwrap_or(u32::MAX);
             taken.extend(places.by_ref().take(count - taken.len()).map(shard));
@@ -161,8 +178,12 @@ impl Generation {
     /// # Errors
     /// Where the database fails.
     pub async fn shards(&self, state: &State, ca: &str) -> Result<u32, CaError> {
-        let taken = state.ca(ca, self.number).await?.map_or(0, |row| row.leaves);
-        Ok(u32::try_from(taken.div_ceil(u64::from(self.shard_size))).unwrap_or(u32::MAX).max(1))
+        Ok(self.shards_of(state.ca(ca, self.number).await?.map_or(0, |row| row.leaves)))
+    }
+
+    /// The shards of so many leaves.
+    fn shards_of(&self, leaves: u64) -> u32 {
+        u32::try_from(leaves.div_ceil(u64::from(self.shard_size))).unwrap_or(u32::MAX).max(1)
     }
 }
 
@@ -177,6 +198,11 @@ impl fmt::Debug for Generation {
     }
 }
 
+/// A serial as it is told everywhere, however its row has it.
+fn serial(text: &str) -> String {
+    SerialKey::from_hex(text).map_or_else(|| text.to_owned(), SerialKey::to_hex)
+}
+
 /// The root, with its key where that is here.
 #[derive(Debug)]
 pub(super) struct Root {
@@ -184,12 +210,16 @@ pub(super) struct Root {
     pub certificate: Vec<u8>,
     /// A Name in DER.
     pub subject: Vec<u8>,
+    /// The public key's BIT STRING, without the octet that counts unused bits.
+    pub public_key: Vec<u8>,
     /// What its issuing certificates name its key by.
     pub key_identifier: Vec<u8>,
     /// In force from here.
     pub not_before: Timestamp,
     /// In force until here.
     pub not_after: Timestamp,
+    /// Its own, and those of everything above it.
+    pub constraints: Vec<Constraints>,
     /// `None`: the key is elsewhere.
     pub signer: Option<Signer>,
 }
@@ -201,37 +231,54 @@ impl Root {
             certificate.ok_or_else(|| CaError::Damaged { ca: row.name.clone(), what: "its root is not signed" })?;
         let facts = Facts::read(&certificate)?;
         Ok(Self {
+            constraints: vec![Constraints::read(&certificate)?],
             certificate,
             subject: facts.subject,
+            public_key: facts.public_key,
             key_identifier: facts.key_identifier,
             not_before: row.not_before,
             not_after: row.not_after,
             signer,
         })
     }
+
+    /// Without its key, for whoever wants to know it only.
+    pub fn known(&self) -> Self {
+        Self {
+            certificate: self.certificate.clone(),
+            subject: self.subject.clone(),
+            public_key: self.public_key.clone(),
+            key_identifier: self.key_identifier.clone(),
+            constraints: self.constraints.clone(),
+            signer: None,
+            ..*self
+        }
+    }
 }
 
 impl Root {
-    /// A generation that is a root itself, in the place of one.
+    /// A generation in the place of a root: one that is a root itself, or whose responder it certifies.
     pub(super) fn of(generation: &Generation) -> Self {
         Self {
             certificate: generation.certificate.clone(),
             subject: generation.subject.clone(),
+            public_key: generation.public_key.clone(),
             key_identifier: generation.key_identifier.clone(),
             not_before: generation.not_before,
             not_after: generation.not_after,
+            constraints: generation.constraints.clone(),
             signer: Some(generation.signer().clone()),
         }
     }
 
     /// What signs the list of issuing certificates that are revoked; `None` where the key is elsewhere.
-    pub(super) fn list_signer(self, ca: &str) -> Option<ListSigner> {
+    pub(super) fn list_signer(&self, ca: &str) -> Option<ListSigner> {
         Some(ListSigner {
             ca: ca.to_owned(),
             generation: ROOT,
-            issuer: self.subject,
-            key_identifier: self.key_identifier,
-            signer: self.signer?,
+            issuer: self.subject.clone(),
+            key_identifier: self.key_identifier.clone(),
+            signer: self.signer.clone()?,
             shards: 1,
             not_after: self.not_after,
         })
@@ -272,13 +319,20 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     /// The root; `None` where there is none, or it is somebody else's.
     pub async fn root(&self) -> Result<Option<Root>, CaError> {
-        let Some(mut row) = self.state.ca(self.name, ROOT).await? else { return Ok(None) };
+        match self.state.ca(self.name, ROOT).await? {
+            Some(row) => self.root_of(row).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The root of this row.
+    pub async fn root_of(&self, mut row: CaRow) -> Result<Root, CaError> {
         let signer = self.signer(&row).await?;
         if row.certificate.is_none() {
             let signer = signer.as_ref().ok_or(CaError::RootKeyElsewhere)?;
             row = self.complete(row, signer).await?;
         }
-        Root::read(&row, signer).map(Some)
+        Root::read(&row, signer)
     }
 
     /// All issuing generations, the oldest first.

@@ -4,7 +4,10 @@
 //! by one. The database is the truth: what is here was read from it, or written there first.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use foldhash::fast::RandomState;
 
 use crate::clock::Timestamp;
 
@@ -138,7 +141,24 @@ impl From<Packed> for Entry {
     }
 }
 
-type Part = HashMap<SerialKey, Packed>;
+type Entries = HashMap<SerialKey, Packed, RandomState>;
+
+#[derive(Debug, Default)]
+struct Part {
+    entries: RwLock<Entries>,
+    /// How often an entry that was there became another one.
+    changes: AtomicU64,
+}
+
+impl Part {
+    fn read(&self) -> RwLockReadGuard<'_, Entries> {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Entries> {
+        self.entries.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// How all certificates of one CA stand.
 ///
@@ -146,14 +166,14 @@ type Part = HashMap<SerialKey, Packed>;
 /// while the rows of the database are being read in counts for more than those rows, which may be older.
 #[derive(Debug)]
 pub struct Index {
-    parts: [RwLock<Part>; PARTS],
+    parts: [Part; PARTS],
     /// Serials of which something was told while the database is being read; `None` when nothing is being read.
     told: Mutex<Option<HashSet<SerialKey>>>,
 }
 
 impl Default for Index {
     fn default() -> Self {
-        Self { parts: std::array::from_fn(|_| RwLock::default()), told: Mutex::default() }
+        Self { parts: std::array::from_fn(|_| Part::default()), told: Mutex::default() }
     }
 }
 
@@ -161,15 +181,24 @@ impl Index {
     /// The certificate of this serial; `None` where there is none on record.
     #[must_use]
     pub fn find(&self, serial: SerialKey) -> Option<Entry> {
-        let part = self.parts[serial.part()].read().unwrap_or_else(PoisonError::into_inner);
-        part.get(&serial).copied().map(Entry::from)
+        self.part(serial).read().get(&serial).copied().map(Entry::from)
+    }
+
+    /// Grows whenever the status of a certificate of this serial, or of some others, changes: while it is what it was
+    /// before `find` was asked, `find` would say the same. Quicker than `find`.
+    #[must_use]
+    pub fn changes(&self, serial: SerialKey) -> u64 {
+        self.part(serial).changes.load(Ordering::Acquire)
+    }
+
+    fn part(&self, serial: SerialKey) -> &Part {
+        &self.parts[serial.part()]
     }
 
     /// As many certificates as are on record.
     #[must_use]
     pub fn len(&self) -> usize {
-        let count = |part: &RwLock<Part>| part.read().unwrap_or_else(PoisonError::into_inner).len();
-        self.parts.iter().map(count).sum()
+        self.parts.iter().map(|part| part.read().len()).sum()
     }
 
     /// None is on record.
@@ -182,7 +211,7 @@ impl Index {
     pub fn issued(&self, serial: SerialKey, generation: u32) {
         let generation = narrow(generation);
         let told = self.tell(serial);
-        self.change(serial, |known| known.unwrap_or(Entry { generation, status: Status::Good }));
+        self.change(serial, |known| known.or(Some(Entry { generation, status: Status::Good })));
         drop(told);
     }
 
@@ -192,8 +221,8 @@ impl Index {
         let told = self.tell(serial);
         let status = Status::from_columns(Some(at), Some(reason));
         self.change(serial, |known| match known {
-            Some(known) if known.status.is_final() => known,
-            _ => Entry { generation, status },
+            Some(known) if known.status.is_final() => Some(known),
+            _ => Some(Entry { generation, status }),
         });
         drop(told);
     }
@@ -201,13 +230,10 @@ impl Index {
     /// A hold is over. Any other revocation stays.
     pub fn released(&self, serial: SerialKey) {
         let told = self.tell(serial);
-        let mut part = self.parts[serial.part()].write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(packed) = part.get_mut(&serial) {
-            let known = Entry::from(*packed);
-            if !known.status.is_final() {
-                *packed = Entry { status: Status::Good, ..known }.into();
-            }
-        }
+        self.change(serial, |known| match known {
+            Some(known) if !known.status.is_final() => Some(Entry { status: Status::Good, ..known }),
+            known => known,
+        });
         drop(told);
     }
 
@@ -215,7 +241,7 @@ impl Index {
     /// may be older than that, and does not count.
     pub fn found(&self, serial: SerialKey, entry: Entry) {
         let told = self.told();
-        self.change(serial, |known| known.unwrap_or(entry));
+        self.change(serial, |known| known.or(Some(entry)));
         drop(told);
     }
 
@@ -232,8 +258,8 @@ impl Index {
             return false;
         }
         self.change(serial, |known| match known {
-            Some(known) if known.status.is_final() => known,
-            _ => entry,
+            Some(known) if known.status.is_final() => Some(known),
+            _ => Some(entry),
         })
     }
 
@@ -243,14 +269,16 @@ impl Index {
     }
 
     /// Changes one entry; whether it is another one than before.
-    fn change(&self, serial: SerialKey, change: impl FnOnce(Option<Entry>) -> Entry) -> bool {
-        let mut part = self.parts[serial.part()].write().unwrap_or_else(PoisonError::into_inner);
-        let before = part.get(&serial).copied().map(Entry::from);
+    fn change(&self, serial: SerialKey, change: impl FnOnce(Option<Entry>) -> Option<Entry>) -> bool {
+        let part = self.part(serial);
+        let mut entries = part.write();
+        let before = entries.get(&serial).copied().map(Entry::from);
         let after = change(before);
-        if before == Some(after) {
-            return false;
+        let Some(entry) = after.filter(|_| before != after) else { return false };
+        entries.insert(serial, entry.into());
+        if before.is_some() {
+            part.changes.fetch_add(1, Ordering::Release);
         }
-        part.insert(serial, after.into());
         true
     }
 
@@ -364,6 +392,27 @@ mod tests {
         index.revoked(key(1), 3, at(12), 1);
         assert_eq!(status(&index, 1), Some(Status::Revoked { at: at(11), reason: 4 }));
         assert_eq!((index.len(), index.is_empty()), (1, false));
+    }
+
+    #[test]
+    fn every_change_of_a_status_is_counted_and_nothing_else() {
+        let index = Index::default();
+        let counted = || index.changes(key(1));
+        index.issued(key(1), 1);
+        assert_eq!(counted(), 0);
+        index.revoked(key(1), 1, at(5), ON_HOLD);
+        assert_eq!(counted(), 1);
+        index.released(key(1));
+        index.released(key(1));
+        assert_eq!(counted(), 2);
+        index.revoked(key(1), 1, at(5), 1);
+        index.revoked(key(1), 1, at(6), 4);
+        assert_eq!(counted(), 3);
+        index.begin_reading();
+        index.read(key(2), GOOD);
+        assert_eq!(index.changes(key(2)), 0);
+        index.read(key(2), Entry { generation: 1, status: Status::Revoked { at: at(1), reason: 1 } });
+        assert_eq!(index.changes(key(2)), 1);
     }
 
     #[test]

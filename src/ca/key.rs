@@ -129,6 +129,13 @@ impl Signer {
         if let Key::Token(key) = &self.0.key { Some(key.uri()) } else { None }
     }
 
+    /// From now on the token with the key is reached as this says, where it is that token.
+    pub(super) fn reach(&self, token: &Token) {
+        if let Key::Token(key) = &self.0.key {
+            key.reach(token);
+        }
+    }
+
     /// The key is in a token that failed when it was used last.
     #[must_use]
     pub fn is_failing(&self) -> bool {

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::generation::{ROOT, Reader, Root};
 use super::key::Signer;
-use super::profile::{self, Draft};
+use super::profile::{self, Draft, IssuingPointers};
 use super::{CaError, pointers};
 use crate::clock::Timestamp;
 use crate::config;
@@ -63,6 +63,7 @@ impl NewKey {
     async fn in_token(token: Token, key_type: KeyType, label: String) -> Result<Self, CaError> {
         let made = tokio::task::spawn_blocking(move || Signer::generate_in(&token, key_type, &label));
         let signer = made.await.map_err(|_| CaError::Interrupted)??;
+        crash::named("token_key_made");
         let uri = signer.token_uri().ok_or(CaError::Signing)?;
         Ok(Self { signer, key_type, kept: Kept::Token(uri) })
     }
@@ -95,14 +96,21 @@ impl Maker<'_> {
             return Err(CaError::RootKeyElsewhere);
         }
         let key = NewKey::make(self.config, format!("renewd {} {number}", self.reader.name)).await?;
-        // Our own root has a list of what it has certified; others' roots keep theirs elsewhere.
-        let public_url = self.public_url.filter(|_| above.is_none());
-        let crl_url = public_url.map(|url| pointers::crl_url(url, self.reader.name, ROOT, ROOT_SHARD));
-        let spki_der = key.signer.spki_der();
-        let draft = profile::issuing(self.config, number, by, crl_url.as_deref(), spki_der, self.now)?;
+        let pointers = self.pointers(above.is_none());
+        let draft = profile::issuing(self.config, number, by, &pointers, key.signer.spki_der(), self.now)?;
         self.write(number, &key, &draft, above).await?;
         crash::named("generation_written");
         Ok(())
+    }
+
+    /// We answer for whatever we certify, and our own root has a list of it; an imported root's is that of its leaves.
+    fn pointers(&self, below_own_root: bool) -> IssuingPointers {
+        let name = self.reader.name;
+        let crl_url = |url| pointers::crl_url(url, name, ROOT, ROOT_SHARD);
+        IssuingPointers {
+            ocsp_url: self.public_url.map(|url| pointers::ocsp_url(url, name)),
+            crl_url: self.public_url.filter(|_| below_own_root).map(crl_url),
+        }
     }
 
     async fn write(

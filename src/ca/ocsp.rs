@@ -7,12 +7,13 @@
 mod answer;
 mod cache;
 mod cert_id;
+mod desk;
 pub mod fuzzing;
 mod reader;
 mod request;
 mod responder;
 mod response;
-mod signer;
+pub(in crate::ca) mod signer;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -100,6 +101,13 @@ impl Responders {
         all
     }
 
+    /// How many CAs have a root whose responder ends soon, or has ended, and could not be replaced.
+    #[must_use]
+    pub fn late_roots(&self) -> usize {
+        let now = self.now();
+        self.all().iter().filter(|responder| responder.is_root_late(now)).count()
+    }
+
     /// The time by which answers are made.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -144,3 +152,6 @@ impl Responders {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

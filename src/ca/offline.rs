@@ -96,6 +96,7 @@ impl Authority {
         if !self.state.forget_root_key(&self.name).await? {
             return Err(CaError::NotExported);
         }
+        self.drop_root().await;
         tracing::info!(ca = self.name, "the root's key was forgotten");
         Ok(())
     }
@@ -112,6 +113,7 @@ impl Authority {
             return Err(CaError::OtherKey);
         }
         self.state.put_root_key(&self.name, &key.to_pkcs8_der()).await?;
+        self.state.wake_lists();
         tracing::info!(ca = self.name, "the root's key is here again");
         Ok(())
     }

@@ -3,6 +3,7 @@
 use x509_parser::certificate::X509Certificate;
 use x509_parser::error::X509Error;
 
+use super::constraints::Constraints;
 use crate::clock::Timestamp;
 use crate::pki::chain::{same_name, verify};
 use crate::pki::leaf::{self, LeafError, common_name};
@@ -78,6 +79,14 @@ pub enum OutsideError {
         subject: String,
         /// What it says.
         length: u32,
+    },
+    /// Name constraints that we cannot hold leaves against.
+    #[error("nothing could be issued below `{subject}`: {what}")]
+    Constraints {
+        /// Its common name.
+        subject: String,
+        /// What is the matter with them.
+        what: &'static str,
     },
     /// No end of it.
     #[error("more than {LONGEST_PATH} certificates are above it")]
@@ -197,6 +206,10 @@ fn check(certificate: &X509Certificate<'_>, now: Timestamp) -> Result<(), Outsid
     let usage = certificate.key_usage().ok().flatten();
     if usage.is_some_and(|usage| !usage.value.key_cert_sign()) {
         return Err(OutsideError::MayNotSign { subject: subject() });
+    }
+    let constraints = Constraints::read(certificate.as_raw()).unwrap_or_default();
+    if let Some(what) = constraints.unenforceable() {
+        return Err(OutsideError::Constraints { subject: subject(), what });
     }
     let validity = certificate.validity();
     let not_before = Timestamp::from_seconds(validity.not_before.timestamp());

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::certificate::Certificate;
+use super::constraints::Constraints;
 use super::extension::{Extension, key_identifier, public_key_bits};
 use super::generation::{Generation, Root};
 use super::key::{Algorithm, Signer};
@@ -66,21 +67,34 @@ pub(super) fn root(config: &config::Ca, signer: &Signer, now: Timestamp) -> Resu
     })
 }
 
-/// An issuing certificate: signs leaves, CRLs and OCSP answers, but no further CAs. `crl_url` is where the root's list is.
+/// Where an issuing certificate says that its own status is told; `None`: nowhere.
+#[derive(Debug, Clone, Default)]
+pub(super) struct IssuingPointers {
+    /// Who answers OCSP for its issuer.
+    pub ocsp_url: Option<String>,
+    /// The list of its issuer.
+    pub crl_url: Option<String>,
+}
+
+/// An issuing certificate: signs leaves, CRLs and OCSP answers, but no further CAs.
 pub(super) fn issuing(
     config: &config::Ca,
     generation: u32,
     root: &Root,
-    crl_url: Option<&str>,
+    pointers: &IssuingPointers,
     spki_der: &[u8],
     now: Timestamp,
 ) -> Result<Draft, CaError> {
     let signer = root.signer.as_ref().ok_or(CaError::RootKeyElsewhere)?;
     let (not_before, not_after) = within((root.not_before, root.not_after), config.issuing_lifetime, now)?;
     let subject = issuing_subject(config, generation)?;
+    Constraints::read(&root.certificate)?.check_subject(&subject)?;
     let mut extensions = vec![Extension::authority_key(&root.key_identifier)];
     extensions.extend(issuing_extensions(config, spki_der)?);
-    extensions.extend(crl_url.map(is_clean).transpose()?.map(Extension::distribution_point));
+    let ocsp_url = pointers.ocsp_url.as_deref().map(is_clean).transpose()?;
+    let crl_url = pointers.crl_url.as_deref().map(is_clean).transpose()?;
+    extensions.extend(ocsp_url.map(|url| Extension::information_access(url, None)));
+    extensions.extend(crl_url.map(Extension::distribution_point));
     let (issuer, subject, extensions) = (&root.subject, &subject, &extensions);
     draft(Parts { signer, issuer, subject, spki_der, extensions, not_before, not_after })
 }
@@ -146,12 +160,17 @@ pub(super) fn plan(request: &LeafRequest, terms: &Terms<'_>) -> Result<Plan, CaE
     if request.names.is_empty() && subject.common_name.is_none() {
         return Err(CaError::NoNames);
     }
-    let constraints = &terms.issuing.constraints;
-    constraints.iter().try_for_each(|held| held.check(&request.names, subject.common_name.as_deref()))?;
+    let subject_der = subject.to_der()?;
+    let constrained = |held: &Constraints| held.check(&request.names, subject.common_name.as_deref(), &subject_der);
+    terms.issuing.constraints.iter().try_for_each(constrained)?;
+    if terms.issuing.from_outside {
+        constrained(&Constraints::of_config(&terms.config.name_constraints))?;
+    }
+    let purposes = &terms.issuing.purposes;
+    purposes.iter().try_for_each(|allowed| allowed.check(&request.profile, &profile.purposes))?;
     let lifetime = lifetime(request, profile, terms.config)?;
     let (not_before, not_after) = within((terms.issuing.not_before, terms.issuing.not_after), lifetime, terms.now)?;
     let extensions = leaf_extensions(request, profile, key, terms.issuing, subject.is_empty())?;
-    let subject_der = subject.to_der()?;
     let common_name = subject.common_name.unwrap_or_default();
     Ok(Plan { subject: subject_der, common_name, extensions, not_before, not_after })
 }
@@ -177,18 +196,19 @@ impl Plan {
     }
 }
 
-/// A delegated OCSP responder of a generation (RFC 6960, section 4.2.2.2), whom nobody need ask about itself.
+/// A delegated OCSP responder of an issuer (RFC 6960, section 4.2.2.2), whom nobody need ask about itself.
 pub(super) fn responder(
     common_name: &str,
     spki_der: &[u8],
-    issuing: &Generation,
+    issuer: &Root,
     lifetime: Duration,
     now: Timestamp,
 ) -> Result<Draft, CaError> {
     const ID_KP_OCSP_SIGNING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 9];
-    let (not_before, not_after) = within((issuing.not_before, issuing.not_after), lifetime, now)?;
+    let signer = issuer.signer.as_ref().ok_or(CaError::RootKeyElsewhere)?;
+    let (not_before, not_after) = within((issuer.not_before, issuer.not_after), lifetime, now)?;
     let extensions = [
-        Extension::authority_key(&issuing.key_identifier),
+        Extension::authority_key(&issuer.key_identifier),
         Extension::key_usage(&[DIGITAL_SIGNATURE]),
         Extension::extended_key_usage([ID_KP_OCSP_SIGNING]),
         Extension::subject_key(&key_identifier_of(spki_der)?),
@@ -196,9 +216,9 @@ pub(super) fn responder(
         Extension::ocsp_no_check(),
     ];
     draft(Parts {
-        signer: issuing.signer(),
-        issuer: &issuing.subject,
-        subject: &LeafSubject::named(common_name).to_der()?,
+        signer,
+        issuer: &issuer.subject,
+        subject: &constraints::own_subject(&issuer.constraints, &LeafSubject::named(common_name).to_der()?),
         spki_der,
         extensions: &extensions,
         not_before,
@@ -238,7 +258,8 @@ pub(super) fn key_usage(profile: &LeafProfile, key: Algorithm) -> Vec<u8> {
 
 fn pointers(url: &str, terms: &Terms<'_>, shard: u32) -> Result<[Extension; 2], CaError> {
     let pointers = LeafPointers::new(is_clean(url)?, terms.ca, terms.issuing.number, shard);
-    Ok([Extension::information_access(&pointers), Extension::distribution_point(&pointers.crl_url)])
+    let access = Extension::information_access(&pointers.ocsp_url, Some(&pointers.ca_issuers_url));
+    Ok([access, Extension::distribution_point(&pointers.crl_url)])
 }
 
 /// A URL goes into certificates as it is written, or not at all.

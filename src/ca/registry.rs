@@ -87,6 +87,7 @@ impl Registry {
         });
         // A reload may have come in between.
         opened.set_terms(self.0.settings.load().terms(name));
+        self.0.state.wake_lists();
         Ok(Some(opened))
     }
 
@@ -130,6 +131,12 @@ impl Registry {
         let mut names: BTreeSet<String> = self.0.state.ca_names().await?.into_iter().collect();
         names.extend(self.0.settings.load().cas.keys().cloned());
         Ok(names.into_iter().collect())
+    }
+
+    /// The names of those in the config: the others issue nothing more.
+    #[must_use]
+    pub fn configured(&self) -> Vec<String> {
+        self.0.settings.load().cas.keys().cloned().collect()
     }
 
     /// Puts an edited config in force.

@@ -11,12 +11,12 @@ mod line;
 mod log;
 mod standing;
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::futures::Notified;
+use tokio::sync::oneshot::error::RecvError;
 use tokio::sync::{Notify, oneshot};
 use tracing::info;
 
@@ -62,8 +62,10 @@ struct Waiting {
     serial: String,
     asked: Asked,
     now: Timestamp,
-    answer: oneshot::Sender<Result<Outcome, RevocationError>>,
+    answer: oneshot::Sender<Answer>,
 }
+
+type Answer = Result<Outcome, RevocationError>;
 
 impl Revocations {
     /// Opens `revocations.log` in this directory and merges what the database does not know yet.
@@ -132,17 +134,28 @@ impl Revocations {
             let (answer, answered) = oneshot::channel();
             let waiting = Waiting { ca: ca.to_owned(), serial: serial.to_string(), asked, now, answer };
             self.queue().push(waiting);
-            self.take_turn().await;
             // Without an answer, whoever had it in hand was dropped half-way: asking again does no harm.
-            if let Ok(outcome) = answered.await {
+            if let Ok(outcome) = self.answered(answered).await {
                 return outcome;
             }
         }
     }
 
+    /// Waits for the answer, or for a turn, whichever comes first: who has been answered is to leave the turn to those
+    /// who have not, else each would find no more than one or two in the queue.
+    async fn answered(&self, mut answered: oneshot::Receiver<Answer>) -> Result<Answer, RecvError> {
+        tokio::select! {
+            biased;
+            answer = &mut answered => return answer,
+            merged = self.0.turn.lock() => self.take_turn(merged).await,
+        }
+        answered.await
+    }
+
     /// Does everything that waits, unless whoever had the turn before has done it.
-    async fn take_turn(&self) {
-        let mut merged = self.0.turn.lock().await;
+    async fn take_turn(&self, mut merged: tokio::sync::MutexGuard<'_, u64>) {
+        // Those who were answered just now ask for their next ones: they go with this one.
+        tokio::task::yield_now().await;
         let batch = std::mem::take(&mut *self.queue());
         if batch.is_empty() {
             return;
@@ -163,13 +176,9 @@ impl Revocations {
         }
     }
 
-    async fn carry_out(
-        &self,
-        merged: &mut u64,
-        batch: &[Waiting],
-    ) -> Result<Vec<Result<Outcome, RevocationError>>, WriteError> {
+    async fn carry_out(&self, merged: &mut u64, batch: &[Waiting]) -> Result<Vec<Answer>, WriteError> {
         self.merge(merged).await?;
-        let mut rows = self.rows(batch).await?;
+        let mut rows = self.rows(batch.iter().map(|waiting| (waiting.ca.as_str(), waiting.serial.as_str()))).await?;
         let mut lines = Vec::new();
         let outcomes = batch.iter().map(|waiting| apply(waiting, &mut rows, &mut lines)).collect();
         if lines.is_empty() {
@@ -182,14 +191,17 @@ impl Revocations {
         Ok(outcomes)
     }
 
-    /// How the certificates of a batch stand, by CA and serial.
-    async fn rows(&self, batch: &[Waiting]) -> Result<Rows, WriteError> {
+    /// How certificates stand, by CA and serial: those that are on record. One question for many of a CA.
+    async fn rows<'a>(&self, wanted: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Rows, WriteError> {
+        let mut serials = BTreeMap::<&str, BTreeSet<&str>>::new();
+        for (ca, serial) in wanted {
+            serials.entry(ca).or_default().insert(serial);
+        }
         let mut rows = Rows::new();
-        for waiting in batch {
-            let key = (waiting.ca.clone(), waiting.serial.clone());
-            if let Entry::Vacant(place) = rows.entry(key) {
-                place.insert(self.0.state.ca_status(&waiting.ca, &waiting.serial).await?);
-            }
+        for (ca, serials) in serials {
+            let serials: Vec<&str> = serials.into_iter().collect();
+            let found = self.0.state.ca_statuses(ca, &serials).await?;
+            rows.extend(found.into_iter().map(|row| ((row.ca.clone(), row.serial.clone()), row)));
         }
         Ok(rows)
     }
@@ -233,12 +245,7 @@ impl Revocations {
                 }
                 log.read(*merged, MERGED_AT_ONCE)?
             };
-            let mut news = Vec::new();
-            for line in read.lines {
-                if self.is_news(&line).await? {
-                    news.push(line);
-                }
-            }
+            let news = self.news(read.lines).await?;
             if !news.is_empty() {
                 info!(lines = news.len(), "the log of revocations knows more than the database: merging");
             }
@@ -246,13 +253,14 @@ impl Revocations {
         }
     }
 
-    /// The database does not know it, nor anything later. What it holds for final stays final.
-    async fn is_news(&self, line: &Line) -> Result<bool, WriteError> {
-        let row = self.0.state.ca_status(&line.ca, &line.serial.to_string()).await?;
-        let Some(row) = row else { return Ok(true) };
-        let known = Standing::of(&row);
-        let outdone = known.is_final() || row.changed_at().is_some_and(|changed| changed > line.at);
-        Ok(known != line.standing && !outdone)
+    /// What the database does not know yet.
+    async fn news(&self, lines: Vec<Line>) -> Result<Vec<Line>, WriteError> {
+        let serials: Vec<String> = lines.iter().map(|line| line.serial.to_string()).collect();
+        let wanted = lines.iter().zip(&serials).map(|(line, serial)| (line.ca.as_str(), serial.as_str()));
+        let rows = self.rows(wanted).await?;
+        let both = lines.into_iter().zip(serials);
+        let news = both.filter(|(line, serial)| is_news(line, rows.get(&(line.ca.clone(), serial.clone()))));
+        Ok(news.map(|(line, _)| line).collect())
     }
 
     fn queue(&self) -> std::sync::MutexGuard<'_, Vec<Waiting>> {
@@ -266,14 +274,22 @@ impl std::fmt::Debug for Revocations {
     }
 }
 
-/// How certificates stand, by CA and serial; `None`: not on record.
-type Rows = BTreeMap<(String, String), Option<CaStatusRow>>;
+/// How certificates stand, by CA and serial: those that are on record.
+type Rows = BTreeMap<(String, String), CaStatusRow>;
+
+/// The database does not know it, nor anything later. What it holds for final stays final.
+fn is_news(line: &Line, row: Option<&CaStatusRow>) -> bool {
+    let Some(row) = row else { return true };
+    let known = Standing::of(row);
+    let outdone = known.is_final() || row.changed_at().is_some_and(|changed| changed > line.at);
+    known != line.standing && !outdone
+}
 
 /// What comes of one request, after those before it in the batch.
 fn apply(waiting: &Waiting, rows: &mut Rows, lines: &mut Vec<Line>) -> Result<Outcome, RevocationError> {
     let unknown = || RevocationError::Unknown { ca: waiting.ca.clone(), serial: waiting.serial.clone() };
     let key = (waiting.ca.clone(), waiting.serial.clone());
-    let row = rows.get_mut(&key).and_then(Option::as_mut).ok_or_else(unknown)?;
+    let row = rows.get_mut(&key).ok_or_else(unknown)?;
     let outcome = change::decide(Standing::of(row), waiting.asked, waiting.now)?;
     if outcome.changed {
         outcome.standing.write_to(row);

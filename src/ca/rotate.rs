@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::generation::{Generation, Root};
 use super::make::Maker;
 use super::outside;
-use super::{Authority, CaError};
+use super::{Authority, CaError, entered};
 use crate::clock::Timestamp;
 use crate::config;
 use crate::pki::leaf;
@@ -55,8 +55,14 @@ impl Authority {
         let mut generations = Vec::clone(&self.generations());
         let known = generations.len();
         generations.extend(reader.generations(root.as_ref()).await?.into_iter().skip(known).map(Arc::new));
+        for (serial, issuer) in entered::enter(&self.state, &self.name, root.as_ref(), &generations).await? {
+            self.index.issued(serial, issuer);
+        }
+        self.known_root.store(root.map(|root| Arc::new(root.known())));
         self.generations.store(Arc::new(generations));
         self.warned.store(false, Ordering::Relaxed);
+        // The new generation has its lists at once.
+        self.state.wake_lists();
         Ok(())
     }
 

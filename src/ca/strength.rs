@@ -164,3 +164,119 @@ fn check_point(algorithm: Algorithm, point: &[u8]) -> Result<(), &'static str> {
     let read = uncompressed && ParsedPublicKey::new(verification, point).is_ok();
     read.then_some(()).ok_or("it is no point on its curve")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::key::PrivateKey;
+
+    const E: &[u8] = &[1, 0, 1];
+
+    fn rsa(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+        let unsigned = |octets: &[u8]| {
+            let sign: &[u8] = if octets[0] & 0x80 == 0 { &[] } else { &[0] };
+            der::value(INTEGER, &[sign, octets])
+        };
+        let key = der::value(SEQUENCE, &[&unsigned(modulus), &unsigned(exponent)]);
+        spki(RSA, &key)
+    }
+
+    fn spki(algorithm: &[u8], bits: &[u8]) -> Vec<u8> {
+        der::value(SEQUENCE, &[algorithm, &der::value(BIT_STRING, &[&[0], bits])])
+    }
+
+    fn generated(kind: KeyType) -> Vec<u8> {
+        PrivateKey::generate(kind).unwrap().spki_der()
+    }
+
+    fn refused(spki_der: &[u8]) -> &'static str {
+        match check(spki_der) {
+            Err(CaError::PublicKey { reason }) => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// 2 to the power of `bits - 1`, and 2 to that of `bits - 2`, and this, which makes it odd or not.
+    fn modulus(bits: usize, last: u8) -> Vec<u8> {
+        let mut octets = vec![0; bits / 8];
+        octets[0] = 0xc0;
+        octets[bits / 8 - 1] = last;
+        octets
+    }
+
+    /// As the flawed devices make moduli: 65537 to the power of 128 has 2049 bits.
+    fn power_of_65537() -> Vec<u8> {
+        let mut power = vec![1_u8];
+        for _ in 0..128 {
+            let shifted = [&power[..], &[0, 0]].concat();
+            let short = [&[0, 0][..], &power].concat();
+            let mut carry = 0;
+            let mut sum: Vec<u8> = Vec::new();
+            for (a, b) in shifted.iter().zip(&short).rev() {
+                let both = u16::from(*a) + u16::from(*b) + carry;
+                sum.push(both as u8);
+                carry = both >> 8;
+            }
+            sum.extend((carry > 0).then_some(carry as u8));
+            sum.reverse();
+            power = sum;
+        }
+        power
+    }
+
+    #[test]
+    fn every_kind_of_key_that_we_make_is_strong_enough() {
+        for kind in [KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::Rsa2048, KeyType::Ed25519] {
+            let spki_der = generated(kind);
+            let algorithm = check(&spki_der).unwrap();
+            assert_eq!(key_type(&spki_der, algorithm), Some(kind));
+        }
+    }
+
+    #[test]
+    fn weak_rsa_keys_are_refused() {
+        // Neither 5 nor any other small prime divides it.
+        let good = (1..=255).step_by(2).map(|last| modulus(2048, last)).find(|one| !has_small_factor(one)).unwrap();
+        check(&rsa(&good, E)).unwrap();
+        for (modulus, exponent, reason) in [
+            (&good[..], &[3][..], "its RSA exponent is even or below 65537"),
+            (&good, &[1, 0, 0], "its RSA exponent is even or below 65537"),
+            (&good[..255], E, "its RSA modulus is shorter than 2048 bits"),
+            (&modulus(8200, 1), E, "its RSA modulus is longer than 8192 bits"),
+            (&modulus(2048, 2), E, "its RSA modulus has a small factor"),
+            // 3 divides 0xc0, too.
+            (&modulus(2048, 3), E, "its RSA modulus has a small factor"),
+            (&power_of_65537(), E, "its RSA key was made by a device that makes weak ones (ROCA, CVE-2017-15361)"),
+        ] {
+            assert_eq!(refused(&rsa(modulus, exponent)), reason);
+        }
+    }
+
+    #[test]
+    fn points_off_their_curve_and_in_other_forms_are_refused() {
+        for (kind, algorithm) in [(KeyType::EcdsaP256, P256), (KeyType::EcdsaP384, P384)] {
+            let spki_der = generated(kind);
+            let point = public_key_bits(&spki_der).unwrap();
+            let mut off = point.to_vec();
+            *off.last_mut().unwrap() ^= 1;
+            let compressed = [&[2 | point.last().unwrap() & 1], &point[1..=point.len() / 2]].concat();
+            let hybrid = [&[6 | point.last().unwrap() & 1], &point[1..]].concat();
+            for wrong in [&off[..], &compressed, &hybrid, &[0], &point[..point.len() - 1]] {
+                assert_eq!(refused(&spki(algorithm, wrong)), "it is no point on its curve", "{}", kind.as_str());
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_else_stands_in_a_key() {
+        let good = generated(KeyType::Rsa2048);
+        let bits = public_key_bits(&good).unwrap();
+        let no_parameters = [0x30, 0x0b, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
+        assert!(refused(&spki(&no_parameters, bits)).starts_with("it is written in another form"));
+        let padded = spki(RSA, &[bits, &[0]].concat());
+        assert!(refused(&padded).starts_with("it is written in another form"));
+        assert_eq!(refused(&[&good[..], &[0]].concat()), "something stands behind it");
+        assert_eq!(refused(b""), "it cannot be read");
+        assert_eq!(refused(&spki(ED25519, &[7; 31])), "it cannot be read");
+    }
+}

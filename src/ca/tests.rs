@@ -359,7 +359,10 @@ async fn shards_are_filled_one_after_the_other() {
     let (one, other) = (open().await.unwrap(), open().await.unwrap());
     for order in 0..12 {
         let authority = if order % 2 == 0 { &one } else { &other };
-        shards.push(shard(&issue(authority, &order.to_string(), &["a.example"], &key().spki_der(), DAY * 90).await));
+        let leaf = issue(authority, &order.to_string(), &["a.example"], &key().spki_der(), DAY * 90).await;
+        shards.push(shard(&leaf));
+        let rows = state.ca_statuses("internal", &[&leaf.leaf().serial.to_string()]).await.unwrap();
+        assert_eq!(rows[0].shard, shard(&leaf), "the list that it names is the one that it will stand in");
     }
     for number in 0..4 {
         assert_eq!(shards.iter().filter(|shard| **shard == number).count(), 3, "{shards:?}");
@@ -422,6 +425,10 @@ async fn profiles_say_what_a_leaf_is() {
     assert_eq!(server, "the profile `server` does not allow the mail address `ann@example.com`");
     let long = refused(|request| request.lifetime = Some(DAY * 91)).await;
     assert_eq!(long, "91 days are asked for, and the profile `client` allows 90 at most");
+    let stranger =
+        LeafRequest { subject: LeafSubject::named("b.example"), ..request("3", &["a.example"], &key().spki_der()) };
+    let text = described(&authority.issue(&stranger, now()).await.unwrap().certificate_pem());
+    assert!(text.contains("Subject: CN=a.example\n"), "a server is called by one of its names: {text}");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::rand;
 use cryptoki::error::{Error as Pkcs11Error, RvError};
 use cryptoki::mechanism::Mechanism;
@@ -85,7 +86,8 @@ pub enum TokenError {
 pub(super) struct TokenKey(Arc<Inner>);
 
 struct Inner {
-    place: Place,
+    /// Module and PIN change with the config; token and key stay.
+    place: ArcSwap<Place>,
     spki_der: Vec<u8>,
     algorithm: Algorithm,
     idle: Mutex<Vec<Held>>,
@@ -98,8 +100,20 @@ struct Held {
     key: ObjectHandle,
 }
 
-/// Keys that were used, by their URI: sessions are dear.
-static OPEN: LazyLock<Mutex<BTreeMap<String, TokenKey>>> = LazyLock::new(Mutex::default);
+/// Keys that were used, by token label and key id: sessions are dear.
+static OPEN: LazyLock<Mutex<OpenKeys>> = LazyLock::new(Mutex::default);
+
+/// By the token's label and the key's id.
+type OpenKeys = BTreeMap<(String, Vec<u8>), TokenKey>;
+
+/// A key that lies in a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Lying {
+    /// What people find there.
+    pub label: String,
+    /// CKA_ID.
+    pub id: Vec<u8>,
+}
 
 impl TokenKey {
     /// Makes a key in a token.
@@ -134,8 +148,10 @@ impl TokenKey {
     /// The key that a URI names. Where the config tells of the token it lies in, module and PIN are as it says.
     pub fn open(uri: &str, configured: Option<&Token>) -> Result<Self, TokenError> {
         let place = Place::parse(uri).ok_or(TokenError::Uri)?.under(configured);
-        if let Some(known) = lock(&OPEN).get(uri).filter(|known| known.0.place == place) {
-            return Ok(known.clone());
+        let known = lock(&OPEN).get(&place.name()).cloned();
+        if let Some(known) = known {
+            known.reach(&place.token);
+            return Ok(known);
         }
         let session = session::open(&place.token)?;
         Self::found(place, session)
@@ -151,16 +167,45 @@ impl TokenKey {
         let algorithm = Algorithm::of(&spki_der).filter(|algorithm| algorithm.digest().is_some());
         let algorithm = algorithm.ok_or(TokenError::Kind)?;
         let held = Held { key: place.find(&session, ObjectClass::PRIVATE_KEY)?, session };
-        let uri = place.to_string();
+        let name = place.name();
         let (idle, failing) = (Mutex::new(vec![held]), AtomicBool::new(false));
+        let place = ArcSwap::from_pointee(place);
         let key = Self(Arc::new(Inner { place, spki_der, algorithm, idle, failing }));
-        lock(&OPEN).insert(uri, key.clone());
+        lock(&OPEN).insert(name, key.clone());
         Ok(key)
+    }
+
+    /// From now on its token is reached so, where that is the one that it lies in: the next signature opens a session anew.
+    pub fn reach(&self, token: &Token) {
+        let place = self.0.place.load();
+        if place.token.label == token.label && place.token != *token {
+            self.0.place.store(Arc::new(Place { token: token.clone(), id: place.id.clone() }));
+            lock(&self.0.idle).clear();
+        }
+    }
+
+    /// The private keys in a token whose label begins so.
+    pub fn labelled(token: &Token, prefix: &str) -> Result<Vec<Lying>, TokenError> {
+        let place = Place { token: token.clone(), id: Vec::new() };
+        let session = session::open(token)?;
+        let mut found = Vec::new();
+        let private = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Token(true)];
+        for key in session.find_objects(&private).map_err(|source| place.failed(source))? {
+            let wanted = [AttributeType::Label, AttributeType::Id];
+            let attributes = session.get_attributes(key, &wanted).map_err(|source| place.failed(source))?;
+            found.extend(lying(&attributes).filter(|key| key.label.starts_with(prefix)));
+        }
+        Ok(found)
+    }
+
+    /// Its id in the token, as a URI (RFC 7512) names it.
+    pub fn id_in(uri: &str) -> Option<Vec<u8>> {
+        Place::parse(uri).map(|place| place.id)
     }
 
     /// Where it is (RFC 7512), without its PIN.
     pub fn uri(&self) -> String {
-        self.0.place.to_string()
+        self.0.place.load().to_string()
     }
 
     /// A SubjectPublicKeyInfo in DER.
@@ -189,7 +234,7 @@ impl TokenKey {
     }
 
     fn sign_anew(&self, digest: &[u8]) -> Result<Vec<u8>, TokenError> {
-        let place = &self.0.place;
+        let place = self.0.place.load_full();
         // What other sessions there are is as old as the one that failed; without any the login ends, too.
         lock(&self.0.idle).clear();
         let session = session::open(&place.token)?;
@@ -198,7 +243,7 @@ impl TokenKey {
     }
 
     fn sign_with(&self, held: Held, digest: &[u8]) -> Result<Vec<u8>, TokenError> {
-        let failed = |source| self.0.place.failed(source);
+        let failed = |source| self.0.place.load().failed(source);
         let signature = match self.0.algorithm {
             Algorithm::RsaSha256 => {
                 let input = [encoding::SHA256_DIGEST_INFO, digest].concat();
@@ -222,7 +267,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn lying(attributes: &[Attribute]) -> Option<Lying> {
+    let label = attributes.iter().find_map(|attribute| match attribute {
+        Attribute::Label(label) => Some(String::from_utf8_lossy(label).into_owned()),
+        _ => None,
+    });
+    let id = attributes.iter().find_map(|attribute| match attribute {
+        Attribute::Id(id) => Some(id.clone()),
+        _ => None,
+    });
+    Some(Lying { label: label?, id: id? })
+}
+
 impl Place {
+    /// What is the same however the token is reached.
+    fn name(&self) -> (String, Vec<u8>) {
+        (self.token.label.clone(), self.id.clone())
+    }
+
     fn failed(&self, source: Pkcs11Error) -> TokenError {
         let label = self.token.label.clone();
         match source {
@@ -248,6 +310,6 @@ fn rsa(bits: u64) -> Vec<Attribute> {
 
 impl fmt::Debug for TokenKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("TokenKey").field(&self.0.place.token.label).finish()
+        formatter.debug_tuple("TokenKey").field(&self.0.place.load().token.label).finish()
     }
 }

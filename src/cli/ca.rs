@@ -164,14 +164,38 @@ fn root(root: &Value) -> String {
         Some("token") => "its key is in a token",
         Some(_) => "its key is elsewhere",
     };
-    format!("\nroot: {}, until {}, {key}", text(&root["subject"]), text(&root["not_after"]))
+    let ocsp = match root["ocsp_until"].as_str() {
+        Some(until) => format!("\nOCSP answers for issuing certificates: until {until}, without the root's key"),
+        None => "\nOCSP answers for issuing certificates: none".to_owned(),
+    };
+    format!("\nroot: {}, until {}, {key}{ocsp}", text(&root["subject"]), text(&root["not_after"]))
 }
 
 fn generations(answer: &Value) -> Table {
-    let mut table =
-        Table::new(&["GENERATION", "KEY", "FROM", "UNTIL", "CERTIFICATES", "REVOKED", "SUBJECT", "SIGNED BY"]);
+    let mut table = Table::new(&[
+        "GENERATION",
+        "SERIAL",
+        "STATUS",
+        "KEY",
+        "FROM",
+        "UNTIL",
+        "CERTIFICATES",
+        "REVOKED",
+        "SUBJECT",
+        "SIGNED BY",
+    ]);
     for one in answer["generations"].as_array().into_iter().flatten() {
-        let columns = ["number", "algorithm", "not_before", "not_after", "certificates", "revoked", "subject"];
+        let columns = [
+            "number",
+            "serial",
+            "status",
+            "algorithm",
+            "not_before",
+            "not_after",
+            "certificates",
+            "revoked",
+            "subject",
+        ];
         let signer = if one["issuer"] == one["subject"] { "itself".to_owned() } else { text(&one["issuer"]) };
         table.row(columns.map(|column| text(&one[column])).into_iter().chain([signer]));
     }

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::plan;
+use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::report::{AuthorityChange, SCHEMA};
 use crate::state::State;
@@ -45,7 +46,7 @@ pub(super) async fn check(output: &Output, path: &Path) -> Outcome {
 async fn authorities(config: &Config) -> Vec<AuthorityChange> {
     let look = async {
         let state = State::open_to_look(&config.state).await.ok()?;
-        plan::authorities(&state, config).await.ok()
+        plan::authorities(&state, config, Clock::system().now()).await.ok()
     };
     match config.cas.is_empty() {
         true => Vec::new(),

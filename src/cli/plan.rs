@@ -7,6 +7,7 @@ use super::output::Output;
 use super::wording;
 use super::world::World;
 use crate::ca;
+use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::report::{self, AuthorityChange, Plan};
 use crate::state::State;
@@ -21,9 +22,13 @@ pub(super) async fn plan(output: &Output, world: &World, days: u32) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Private CAs whose certificates are not as a config has them.
-pub(super) async fn authorities(state: &State, config: &Config) -> anyhow::Result<Vec<AuthorityChange>> {
-    let pending = ca::pending(state, config).await?;
+/// Private CAs whose certificates are not as a config has them, and those that somebody has to see to.
+pub(super) async fn authorities(
+    state: &State,
+    config: &Config,
+    now: Timestamp,
+) -> anyhow::Result<Vec<AuthorityChange>> {
+    let pending = ca::pending(state, config, now).await?;
     let told = |pending: ca::Pending| AuthorityChange {
         ca: pending.ca,
         keys: pending.keys.into_iter().map(str::to_owned).collect(),
@@ -37,6 +42,6 @@ async fn own(world: &World, days: u32) -> Result<Plan, Failure> {
     let (state, now) = (world.state().await?, world.clock.now());
     let mut plan = report::plan(&state, world.config()?, now, true, days).await?;
     plan.changes = report::changes(&state, world.config()?, now).await?;
-    plan.authorities = authorities(&state, world.config()?).await?;
+    plan.authorities = authorities(&state, world.config()?, now).await?;
     Ok(plan)
 }

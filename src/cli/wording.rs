@@ -184,7 +184,7 @@ pub(super) fn plan(plan: &Plan, now: Timestamp) -> String {
     }
     if !plan.authorities.is_empty() {
         let lines: Vec<String> = plan.authorities.iter().map(ToString::to_string).collect();
-        parts.push(format!("What the config says and private CAs do not:\n{}\n", lines.join("\n")));
+        parts.push(format!("Of private CAs is to be known:\n{}\n", lines.join("\n")));
     }
     parts.push(match plan.due.as_slice() {
         [] => "Nothing is due now.\n".to_owned(),

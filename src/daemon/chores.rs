@@ -83,6 +83,9 @@ async fn accounts(worker: &Worker, state: &State) {
 
 /// Finishes client certificates that somebody began and left, and renews those whose time has come.
 async fn clients(app: &App) {
+    if let Err(failure) = app.clients.let_orphans_rest().await {
+        error!("clients of CAs that are gone are still renewed: {}", providers::error::chain(&failure));
+    }
     loop {
         let woken = app.state.woken();
         tokio::pin!(woken);
@@ -105,7 +108,7 @@ async fn clients(app: &App) {
     }
 }
 
-/// When the next renewal is due.
+/// When the next renewal is due, or something is to be told.
 async fn work_on_clients(app: &App) -> Result<Option<Timestamp>, ClientError> {
     let now = app.clock.now();
     let mut after = Some(String::new());
@@ -114,5 +117,7 @@ async fn work_on_clients(app: &App) -> Result<Option<Timestamp>, ClientError> {
     }
     // A clock that is not trusted makes no new certificates.
     while app.status.clock_trusted() && app.clients.renew_due(app.clock.now()).await? > 0 {}
-    Ok(app.state.next_client_renewal().await?)
+    let news = app.state.tell_client_news(app.clock.now()).await?;
+    let renewal = app.state.next_client_renewal().await?;
+    Ok(news.into_iter().chain(renewal).min())
 }

@@ -1,11 +1,14 @@
 //! Fetches our own CRLs from where leaves say that they are, as verifiers do, and holds them against what was published:
 //! a name that leads elsewhere, a proxy that forgot, a cache that keeps for too long are found before verifiers find them.
+//! People are told of it, and of lists that are late.
+
+mod news;
 
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use reqwest::redirect::Policy;
-use tracing::{error, info};
+use tracing::{debug, error, info};
 
 use crate::ca::crl::{Amiss, CrlError, Kind, ListSigner, Lists, inspect};
 use crate::http::App;
@@ -33,8 +36,15 @@ pub(super) async fn run(app: &App) {
     loop {
         tokio::time::sleep(if moved { TEST_STRIDE } else { STRIDE }).await;
         match look(app, after.take()).await {
-            Ok(last) => after = last,
+            Ok(last) => {
+                debug!("published CRLs were looked at");
+                after = last;
+            }
             Err(failure) => error!("published CRLs were not looked at: {}", providers::error::chain(&failure)),
+        }
+        // Only whoever has seen all of them can say that all is well.
+        if let Err(failure) = news::tell(app, after.is_none()).await {
+            error!("what is amiss with CRLs was not told: {}", providers::error::chain(&failure));
         }
     }
 }

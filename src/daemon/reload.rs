@@ -104,6 +104,9 @@ impl Reloader {
         }
         self.app.config.store(Arc::clone(&config));
         self.app.crls.look();
+        if let Err(failure) = self.app.clients.let_orphans_rest().await {
+            warn!("clients of CAs that are gone are still renewed: {}", providers::error::chain(&failure));
+        }
         if mended && let Err(failure) = self.app.state.retry_troubled(now).await {
             warn!("what has a problem is not tried at once: {}", providers::error::chain(&failure));
         }

@@ -5,7 +5,7 @@ use hickory_resolver::proto::rr::Name;
 use super::Dns01Error;
 
 /// The text in lower case without a trailing dot.
-pub(super) fn normal(text: &str) -> String {
+pub(crate) fn normal(text: &str) -> String {
     text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase()
 }
 
@@ -23,7 +23,7 @@ pub(super) fn parse(text: &str) -> Result<Name, Dns01Error> {
 }
 
 /// `name` is `zone` or below it, by whole labels.
-pub(super) fn is_within(name: &str, zone: &str) -> bool {
+pub(crate) fn is_within(name: &str, zone: &str) -> bool {
     match name.strip_suffix(zone) {
         Some(rest) => rest.is_empty() || rest.ends_with('.'),
         None => false,

@@ -4,6 +4,7 @@ mod servers;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,16 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Questions under way at a time, over all servers of a zone.
 const AT_A_TIME: usize = 32;
+
+/// Where the servers of a zone listen.
+pub(super) async fn addresses_of_servers(
+    recursive: &Recursive,
+    zone: &str,
+    port: u16,
+) -> Result<Vec<SocketAddr>, Dns01Error> {
+    let servers = servers::of_zone(recursive, zone, port).await?;
+    Ok(servers.into_iter().flat_map(|server| server.addresses).collect())
+}
 
 /// Whether every server shows every value.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,51 +1,26 @@
 //! The zone that holds a name, by SOA.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
 use hickory_resolver::proto::op::Message;
 use hickory_resolver::proto::rr::{Name, Record, RecordType};
 
+use super::recent::Recent;
 use super::recursive::Recursive;
 use super::{Dns01Error, name};
 
-/// How long a zone that was found is believed.
-const FRESH: Duration = Duration::from_secs(60);
-
-/// How many are remembered.
-const MOST: usize = 4096;
-
 /// Zones found lately. That none was found is never remembered.
 #[derive(Debug, Default)]
-pub(super) struct Zones(Mutex<HashMap<String, (Instant, String)>>);
+pub(super) struct Zones(Recent<String>);
 
 impl Zones {
     /// The zone that holds `name`. It may be a top-level one, but not the root.
     pub(super) async fn find(&self, recursive: &Recursive, name: &str) -> Result<String, Dns01Error> {
-        if let Some(zone) = self.remembered(name) {
+        if let Some(zone) = self.0.remembered(name) {
             return Ok(zone);
         }
         let zone = search(recursive, name).await?;
         let zone = zone.ok_or_else(|| Dns01Error::NoZone { name: name.to_owned() })?;
-        self.remember(name, &zone);
+        self.0.remember(name, zone.clone());
         Ok(zone)
-    }
-
-    fn remembered(&self, name: &str) -> Option<String> {
-        let zones = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        zones.get(name).filter(|(since, _)| since.elapsed() < FRESH).map(|(_, zone)| zone.clone())
-    }
-
-    fn remember(&self, name: &str, zone: &str) {
-        let mut zones = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if zones.len() >= MOST {
-            zones.retain(|_, (since, _)| since.elapsed() < FRESH);
-        }
-        if zones.len() >= MOST {
-            zones.clear();
-        }
-        zones.insert(name.to_owned(), (Instant::now(), zone.to_owned()));
     }
 }
 
@@ -64,7 +39,7 @@ async fn search(recursive: &Recursive, name: &str) -> Result<Option<String>, Dns
 
 /// The zone of `asked`, where the answer names it: by the SOA at that very name, or, where nothing is there, by the SOA
 /// beside the denial (RFC 2308, section 2). What stands at the end of a CNAME is another name's zone.
-fn zone_named<'a>(answer: &'a Message, asked: &Name) -> Option<&'a Name> {
+pub(super) fn zone_named<'a>(answer: &'a Message, asked: &Name) -> Option<&'a Name> {
     let is_soa = |record: &&Record| record.record_type() == RecordType::SOA;
     if !answer.answers.is_empty() {
         let own = answer.answers.iter().filter(is_soa).map(|record| &record.name);
@@ -110,15 +85,5 @@ mod tests {
     fn a_zone_at_the_end_of_a_cname_does_not_count() {
         assert_eq!(named(vec![cname("x.a.test", "b.test"), soa("b.test")], vec![], "x.a.test"), None);
         assert_eq!(named(vec![cname("x.a.test", "y.a.test")], vec![soa("a.test")], "x.a.test"), None);
-    }
-
-    #[test]
-    fn what_was_found_is_remembered_within_bounds() {
-        let zones = Zones::default();
-        for number in 0..=MOST {
-            zones.remember(&number.to_string(), "a.test");
-        }
-        assert_eq!(zones.remembered(&MOST.to_string()).as_deref(), Some("a.test"));
-        assert!(zones.0.lock().unwrap().len() <= MOST);
     }
 }

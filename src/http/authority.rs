@@ -17,6 +17,7 @@ use super::local::{Asker, name_of, read};
 use super::{App, Problem};
 use crate::ca::crl::{Amiss, Listed};
 use crate::ca::csr::Request;
+use crate::ca::index::{SerialKey, Status};
 use crate::ca::revoke::{Outcome, Reason, RevocationError, Standing};
 use crate::ca::{Authority, CaError, Generation, Signed};
 use crate::config::duration;
@@ -170,7 +171,7 @@ async fn revoke(
     let changing: Changing = read(&body)?;
     let reason = changing.reason.as_deref().and_then(Reason::parse).ok_or_else(unknown_reason)?;
     let (serial, now) = (changing.serial()?, app.clock.now());
-    open(&app, &name).await?;
+    open(&app, &name).await?.check_revocable(&serial).map_err(|error| refused(&error))?;
     let outcome = app.revocations.revoke(&name, &serial, reason, now).await?;
     Ok(changed(&name, &serial, outcome, asker))
 }
@@ -222,6 +223,8 @@ pub(super) async fn told(app: &App, authority: &Authority) -> Result<Value, Prob
         let counts = counts.iter().find(|counts| counts.generation == generation.number);
         json!({
             "number": generation.number,
+            "serial": generation.serial,
+            "status": status(authority, generation),
             "subject": subject(&generation.certificate),
             "issuer": subject(generation.issuer()),
             "algorithm": generation.signer().algorithm().as_str(),
@@ -233,12 +236,15 @@ pub(super) async fn told(app: &App, authority: &Authority) -> Result<Value, Prob
     };
     let generations: Vec<Value> = generations.iter().map(generation).collect();
     let root = authority.root().await.map_err(|error| refused(&error))?;
+    let ocsp_until = app.responders.get(authority.name()).await.ok().flatten();
+    let ocsp_until = ocsp_until.and_then(|responder| responder.root_ends(app.clock.now()));
     let root = root.map(|root| {
         json!({
             "subject": subject(&root.certificate),
             "not_after": root.not_after,
             "key": root.key.as_str(),
             "exported_at": root.exported_at,
+            "ocsp_until": ocsp_until,
         })
     });
     Ok(json!({
@@ -250,6 +256,16 @@ pub(super) async fn told(app: &App, authority: &Authority) -> Result<Value, Prob
         "crls": crls(app, authority.name()),
         "chain": authority.chain_pem().map_err(|error| refused(&error))?,
     }))
+}
+
+/// How an issuing certificate stands, in one word; `None`: somebody else's root says so.
+fn status(authority: &Authority, generation: &Generation) -> Option<&'static str> {
+    let entry = SerialKey::from_hex(&generation.serial).and_then(|serial| authority.index().find(serial))?;
+    Some(match entry.status {
+        Status::Good => "valid",
+        status if status.is_final() => "revoked",
+        Status::Revoked { .. } => "on-hold",
+    })
 }
 
 /// The lists of a CA, and what is amiss at their published URLs.

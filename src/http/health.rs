@@ -92,11 +92,13 @@ struct IssuersCheck {
     not_ready: usize,
 }
 
-/// Private CAs that cannot be opened, or have keys in a token that fails. Not there where there is no CA.
+/// Private CAs that cannot be opened, or have keys in a token that fails, and those whose root is to be brought back:
+/// nobody answers OCSP for their issuing certificates soon, or any more. Not there where there is no CA.
 #[derive(Debug, Serialize)]
 struct AuthoritiesCheck {
     status: Grade,
     troubled: usize,
+    roots_wanted: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -257,9 +259,10 @@ fn check_issuers(app: &App) -> Option<IssuersCheck> {
 }
 
 fn check_authorities(app: &App) -> Option<AuthoritiesCheck> {
-    let troubled = app.registry.troubled();
-    let status = if troubled > 0 { Grade::Degraded } else { Grade::Ok };
-    (troubled > 0 || !app.config.load().cas.is_empty()).then_some(AuthoritiesCheck { status, troubled })
+    let (troubled, roots_wanted) = (app.registry.troubled(), app.responders.late_roots());
+    let status = if troubled + roots_wanted > 0 { Grade::Degraded } else { Grade::Ok };
+    let is_there = status > Grade::Ok || !app.config.load().cas.is_empty();
+    is_there.then_some(AuthoritiesCheck { status, troubled, roots_wanted })
 }
 
 fn check_certificates(tally: Tally) -> CertificatesCheck {

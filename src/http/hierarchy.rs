@@ -155,6 +155,7 @@ async fn forget_root(State(app): State<App>, asker: Asker, Path(name): Path<Stri
     let root = authority.root().await.map_err(|error| refused(&error))?;
     if root.is_some_and(|root| root.exported_at.is_some() && root.key == RootKey::Here) {
         publish_last(&app, &name).await?;
+        outlast(&app, &name).await?;
     }
     authority.forget_root().await.map_err(|error| refused(&error))?;
     tell(&name, "root forget", asker);
@@ -175,6 +176,12 @@ async fn publish_last(app: &App, name: &str) -> Result<(), Problem> {
     app.crls.publish_last(root, LAST_LIST, now).await.map_err(failed)
 }
 
+/// So does whoever answers OCSP for them.
+async fn outlast(app: &App, name: &str) -> Result<(), Problem> {
+    let Some(responder) = app.responders.get(name).await.map_err(|error| refused(&error))? else { return Ok(()) };
+    responder.outlast_root_key(app.clock.now()).await.map_err(|error| refused(&error))
+}
+
 async fn restore_root(State(app): State<App>, asker: Asker, Path(name): Path<String>, body: Bytes) -> Answer {
     let given: Given = read(&body)?;
     let authority = open(&app, &name).await?;
@@ -184,9 +191,9 @@ async fn restore_root(State(app): State<App>, asker: Asker, Path(name): Path<Str
     Ok(Json(told(&app, &authority).await?).into_response())
 }
 
-/// Private CAs whose certificates are not as a config has them.
-pub(super) async fn changes(state: &crate::state::State, config: &Config) -> Result<Vec<AuthorityChange>, Problem> {
-    let pending = ca::pending(state, config).await.map_err(|error| refused(&error))?;
+/// Private CAs whose certificates are not as a config has them, and those that somebody has to see to.
+pub(super) async fn changes(app: &App, config: &Config) -> Result<Vec<AuthorityChange>, Problem> {
+    let pending = ca::pending(&app.state, config, app.clock.now()).await.map_err(|error| refused(&error))?;
     let told = |pending: ca::Pending| AuthorityChange {
         ca: pending.ca,
         keys: pending.keys.into_iter().map(str::to_owned).collect(),

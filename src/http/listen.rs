@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use axum::Router;
 use axum_server::Handle;
+use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use hyper_util::rt::TokioTimer;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::front::FrontDoor;
+use super::fast_path::FastPath;
 use super::limits::LONGEST_HEAD;
 use super::status::ListenerState;
 use super::tls::{self, LiveCertificate};
@@ -21,7 +22,7 @@ use super::{App, public_router};
 use crate::config::Listen;
 
 /// As long as a client may take to send the head of a request, and may stay silent between two.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// As long as requests in progress may take at shutdown.
 const GRACE: Duration = Duration::from_secs(10);
@@ -66,7 +67,17 @@ pub struct Listeners {
 #[derive(Debug)]
 struct Open {
     handle: Handle<SocketAddr>,
+    /// Tells the fast path, whose connections the handle does not know yet.
+    closing: watch::Sender<bool>,
     address: SocketAddr,
+}
+
+impl Open {
+    /// Takes no more requests, and ends when those that came are answered.
+    fn close(&self) {
+        self.closing.send_replace(true);
+        self.handle.graceful_shutdown(Some(GRACE));
+    }
 }
 
 impl Listeners {
@@ -134,7 +145,7 @@ impl Listeners {
         self.open.retain(|listen, open| {
             let stays = wanted.contains(listen) && (!listen.tls || self.certificate.is_there());
             if !stays {
-                open.handle.graceful_shutdown(Some(GRACE));
+                open.close();
                 tracing::info!(address = %open.address, "listener closed");
             }
             stays
@@ -166,17 +177,16 @@ impl Listeners {
         }
         let socket = bind(listen)?;
         let address = socket.local_addr().map_err(|source| ListenError::Bind { listen, source })?;
-        let handle = Handle::new();
-        self.serve(listen, socket, handle.clone())?;
+        let open = Open { handle: Handle::new(), closing: watch::Sender::new(false), address };
+        self.serve(listen, socket, &open)?;
         tracing::info!(%address, tls = listen.tls, "listening");
-        self.open.insert(listen, Open { handle, address });
+        self.open.insert(listen, open);
         Ok(ListenerState::Open)
     }
 
-    fn serve(&mut self, listen: Listen, socket: TcpListener, handle: Handle<SocketAddr>) -> Result<(), ListenError> {
+    fn serve(&mut self, listen: Listen, socket: TcpListener, open: &Open) -> Result<(), ListenError> {
         let refuse = |source| ListenError::Bind { listen, source };
-        let service = FrontDoor { responders: self.app.responders.clone(), router: self.router.clone() };
-        let mut server = axum_server::from_tcp(socket).map_err(refuse)?.handle(handle).http1_only();
+        let mut server = axum_server::from_tcp(socket).map_err(refuse)?.handle(open.handle.clone()).http1_only();
         // A client that sends its request drop by drop, or none at all, does not keep a connection.
         server
             .http_builder()
@@ -184,16 +194,22 @@ impl Listeners {
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .max_buf_size(LONGEST_HEAD);
+        let service = self.router.clone().into_make_service_with_connect_info::<SocketAddr>();
         if listen.tls {
             let certificate = Arc::clone(&self.certificate);
             let config = tls::server_config(certificate).map_err(|source| ListenError::Tls { listen, source })?;
-            let config = RustlsConfig::from_config(Arc::new(config));
-            let server = server.acceptor(RustlsAcceptor::new(config));
+            let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(Arc::new(config))).acceptor(NoDelayAcceptor);
+            let server = server.acceptor(self.fast_path(acceptor, open));
             self.tasks.spawn(async move { ended(listen, server.serve(service).await) });
         } else {
+            let server = server.acceptor(self.fast_path(NoDelayAcceptor, open));
             self.tasks.spawn(async move { ended(listen, server.serve(service).await) });
         }
         Ok(())
+    }
+
+    fn fast_path<A>(&self, acceptor: A, open: &Open) -> FastPath<A> {
+        FastPath { acceptor, responders: self.app.responders.clone(), closing: open.closing.subscribe() }
     }
 
     /// Waits until there may be something to do without being told.
@@ -215,7 +231,7 @@ impl Listeners {
 
     async fn stop(mut self) {
         for open in self.open.values() {
-            open.handle.graceful_shutdown(Some(GRACE));
+            open.close();
         }
         while self.tasks.join_next().await.is_some() {}
     }

@@ -126,7 +126,7 @@ async fn plan(State(app): State<App>, Query(query): Query<PlanQuery>) -> Answer 
     let config = app.config.load_full();
     let (now, trusted) = (app.clock.now(), app.status.clock_trusted());
     let mut plan = report::plan(&app.state, &config, now, trusted, query.days.unwrap_or(DAYS)).await?;
-    plan.authorities = hierarchy::changes(&app.state, &config).await?;
+    plan.authorities = hierarchy::changes(&app, &config).await?;
     Ok(Json(plan).into_response())
 }
 

@@ -1,12 +1,12 @@
 //! `/ocsp/…`: OCSP over HTTP (RFC 6960, appendix A; RFC 5019, sections 5 and 6).
 //!
-//! It is asked so often that it stands before the router: a request for an answer that is at hand is met without an
-//! allocation to speak of, and without waiting for anything.
+//! Here is the whole of it. What is asked most, and plainly, is answered by `fast_path` before it comes here.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::alphabet::STANDARD as ALPHABET;
@@ -14,9 +14,10 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt as _;
 
+use super::App;
 use super::limits::LONGEST_BODY;
 use super::problem::Problem;
 use crate::ca::ocsp::{Answer, Kept, Responder, Responders};
@@ -26,7 +27,7 @@ use crate::clock::Timestamp;
 const PREFIX: &str = "/ocsp/";
 
 /// As long as the base64 of a request in a path may be, in octets. RFC 5019 lets clients use 255.
-const LONGEST_PATH: usize = 4 * 1024;
+pub(super) const LONGEST_PATH: usize = 4 * 1024;
 
 /// So much of a body that is too long is read, in octets.
 const MOST_DISCARDED: usize = 64 * LONGEST_BODY;
@@ -35,9 +36,9 @@ const MOST_DISCARDED: usize = 64 * LONGEST_BODY;
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
 const REQUEST: &str = "application/ocsp-request";
-const RESPONSE: HeaderValue = HeaderValue::from_static("application/ocsp-response");
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+const RESPONSE: &[u8] = b"application/ocsp-response";
+const NO_STORE: &[u8] = b"no-store";
+const NOSNIFF: &str = "nosniff";
 
 /// Base64 as clients write it, with its padding or without.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -45,35 +46,15 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Whether a path is one of these.
-pub(super) fn is_meant(path: &str) -> bool {
-    path.starts_with(PREFIX)
-}
-
 /// A path below the prefix: the CA's name, and the request in base64 where there is one.
-fn parts(path: &str) -> (&str, Option<&str>) {
+pub(super) fn parts(path: &str) -> (&str, Option<&str>) {
     let rest = path.strip_prefix(PREFIX).unwrap_or_default();
     rest.split_once('/').map_or((rest, None), |(ca, request)| (ca, Some(request)))
 }
 
-/// The answer to a GET, where it is at hand: nothing need be waited for.
-pub(super) fn at_once<B>(responders: &Responders, request: &Request<B>) -> Option<Response> {
-    let (ca, Some(text)) = parts(request.uri().path()) else { return None };
-    if *request.method() != Method::GET || text.len() > LONGEST_PATH {
-        return None;
-    }
-    let (responder, now) = (responders.opened(ca)?, responders.now());
-    let answer = responder.answer_at_once(&decode(text), now)?;
-    Some(to_http(&answer, request.method(), request.headers(), now))
-}
-
 /// The answer to any request below `/ocsp/`.
-pub(super) async fn answer<B>(responders: Responders, request: Request<B>) -> Response
-where
-    B: axum::body::HttpBody<Data = Bytes> + Send + 'static,
-    B::Error: Into<axum::BoxError>,
-{
-    let answer = match asked(&responders, request).await {
+pub(super) async fn answer(State(app): State<App>, request: Request) -> Response {
+    let answer = match asked(&app.responders, request).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     };
@@ -81,15 +62,11 @@ where
 }
 
 fn hardened(mut answer: Response) -> Response {
-    answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static(NOSNIFF));
     answer
 }
 
-async fn asked<B>(responders: &Responders, request: Request<B>) -> Result<Response, Problem>
-where
-    B: axum::body::HttpBody<Data = Bytes> + Send + 'static,
-    B::Error: Into<axum::BoxError>,
-{
+async fn asked(responders: &Responders, request: Request) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     let (ca, in_path) = parts(head.uri.path());
     let responder = responder(responders, ca).await?;
@@ -129,20 +106,22 @@ async fn responder(responders: &Responders, ca: &str) -> Result<Arc<Responder>, 
 
 /// Who says nothing of what it sends is believed; who says something else is told.
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
-    let Some(found) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
-    let essence = found.as_bytes().split(|octet| *octet == b';').next().unwrap_or_default().trim_ascii();
-    if essence.eq_ignore_ascii_case(REQUEST.as_bytes()) {
-        return Ok(());
+    match headers.get(header::CONTENT_TYPE) {
+        Some(found) if !is_request_type(found.as_bytes()) => {
+            Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("send an OCSP request as `{REQUEST}`")))
+        }
+        _ => Ok(()),
     }
-    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("send an OCSP request as `{REQUEST}`")))
+}
+
+/// Whether a Content-Type is the one of OCSP requests, with whatever parameters.
+pub(super) fn is_request_type(value: &[u8]) -> bool {
+    let essence = value.split(|octet| *octet == b';').next().unwrap_or_default().trim_ascii();
+    essence.eq_ignore_ascii_case(REQUEST.as_bytes())
 }
 
 /// A body within its bounds: it is there already as a rule.
-async fn read<B>(headers: &HeaderMap, body: B) -> Result<Bytes, Problem>
-where
-    B: axum::body::HttpBody<Data = Bytes> + Send + 'static,
-    B::Error: Into<axum::BoxError>,
-{
+async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > MOST_DISCARDED) {
         return Err(too_large());
@@ -156,11 +135,7 @@ where
 
 /// All of a body. One that is too long is read on for a while, and thrown away: whoever still sends would not hear why it
 /// is refused.
-async fn gather<B>(body: B) -> Result<Bytes, Problem>
-where
-    B: axum::body::HttpBody<Data = Bytes> + Send + 'static,
-{
-    let mut body = std::pin::pin!(body);
+async fn gather(mut body: Body) -> Result<Bytes, Problem> {
     let (mut gathered, mut octets) = (BytesMut::new(), 0);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Problem::bad_request("the body cannot be read"))?;
@@ -196,7 +171,7 @@ fn not_allowed(in_path: bool) -> Response {
 
 /// The request in a path: base64, in which clients encode `/`, `+` and `=` in percent or leave them. What is no base64
 /// becomes nothing, which is no request either.
-fn decode(text: &str) -> Vec<u8> {
+pub(super) fn decode(text: &str) -> Vec<u8> {
     if !text.contains('%') {
         return BASE64.decode(text).unwrap_or_default();
     }
@@ -220,70 +195,51 @@ fn percent_decoded(text: &str) -> Option<Vec<u8>> {
 }
 
 fn to_http(answer: &Answer, method: &Method, request: &HeaderMap, now: Timestamp) -> Response {
-    match answer {
-        // A cache keeps what was asked by GET; what was asked by POST is its sender's alone.
-        Answer::Kept(kept) if *method != Method::POST && is_known(request, kept) => {
-            with_caching(StatusCode::NOT_MODIFIED, Body::empty(), kept, now)
+    // A cache keeps what was asked by GET; what was asked by POST is its sender's alone.
+    let is_known = matches!(answer, Answer::Kept(kept) if *method != Method::POST && is_known(request, kept));
+    let mut response = match is_known {
+        true => StatusCode::NOT_MODIFIED.into_response(),
+        false => Response::new(Body::from(answer.der().clone())),
+    };
+    each_header(answer, now, |name, value| {
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            response.headers_mut().insert(name, value);
         }
-        Answer::Kept(kept) => with_caching(StatusCode::OK, Body::from(kept.der.clone()), kept, now),
-        Answer::Fresh { der, .. } => {
-            let mut response = Response::new(Body::from(der.clone()));
-            let headers = response.headers_mut();
-            headers.insert(header::CONTENT_TYPE, RESPONSE);
-            headers.insert(header::CACHE_CONTROL, NO_STORE);
-            headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
-            response
-        }
-    }
-}
-
-fn with_caching(status: StatusCode, body: Body, kept: &Kept, now: Timestamp) -> Response {
-    let mut headers = HeaderMap::with_capacity(8);
-    headers.insert(header::CONTENT_TYPE, RESPONSE);
-    headers.insert(header::CACHE_CONTROL, cache_control(kept.max_age(now)));
-    headers.insert(header::ETAG, kept.etag.clone());
-    headers.insert(header::LAST_MODIFIED, kept.last_modified.clone());
-    headers.insert(header::EXPIRES, kept.expires.clone());
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
+    });
     response
 }
 
-/// As RFC 5019, section 6.2 words it. Said with each answer, so put together by hand.
-fn cache_control(max_age: Duration) -> HeaderValue {
-    const BEGIN: &[u8] = b"max-age=";
-    const END: &[u8] = b", public, no-transform, must-revalidate";
-    const DIGITS: usize = 20;
-    let (mut text, mut left) = ([0; BEGIN.len() + DIGITS + END.len()], max_age.as_secs());
-    let behind = BEGIN.len() + DIGITS;
-    text[behind..].copy_from_slice(END);
-    let mut at = behind;
-    loop {
-        at -= 1;
-        text[at] = b'0' + (left % 10) as u8;
-        left /= 10;
-        if left == 0 {
-            break;
+/// The headers that tell what an answer is, and how long it may be kept (RFC 5019, section 6.2).
+pub(super) fn each_header(answer: &Answer, now: Timestamp, mut tell: impl FnMut(HeaderName, &[u8])) {
+    tell(header::CONTENT_TYPE, RESPONSE);
+    match answer {
+        Answer::Kept(kept) => {
+            tell(header::CACHE_CONTROL, cache_control(kept.max_age(now)).as_bytes());
+            tell(header::ETAG, &kept.etag);
+            tell(header::LAST_MODIFIED, &kept.last_modified);
+            tell(header::EXPIRES, &kept.expires);
         }
+        Answer::Fresh { .. } => tell(header::CACHE_CONTROL, NO_STORE),
     }
-    let begin = at - BEGIN.len();
-    text[begin..at].copy_from_slice(BEGIN);
-    HeaderValue::from_bytes(&text[begin..]).unwrap_or(NO_STORE)
+    tell(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF.as_bytes());
+}
+
+/// As RFC 5019, section 6.2 words it.
+fn cache_control(max_age: Duration) -> String {
+    format!("max-age={}, public, no-transform, must-revalidate", max_age.as_secs())
 }
 
 /// `If-None-Match` names it, or `If-Modified-Since` repeats its date (RFC 9110, section 13.2.2).
 fn is_known(request: &HeaderMap, kept: &Kept) -> bool {
     if !request.contains_key(header::IF_NONE_MATCH) {
-        return request.get(header::IF_MODIFIED_SINCE).is_some_and(|since| *since == kept.last_modified);
+        return request.get(header::IF_MODIFIED_SINCE).is_some_and(|since| since.as_bytes() == kept.last_modified);
     }
     let listed =
         request.get_all(header::IF_NONE_MATCH).iter().flat_map(|value| value.as_bytes().split(|it| *it == b','));
     listed
         .map(<[u8]>::trim_ascii)
         .map(|tag| tag.strip_prefix(b"W/").unwrap_or(tag))
-        .any(|tag| tag == b"*" || tag == kept.etag.as_bytes())
+        .any(|tag| tag == b"*" || tag == kept.etag)
 }
 
 #[cfg(test)]
@@ -295,7 +251,6 @@ mod tests {
         assert_eq!(parts("/ocsp/internal"), ("internal", None));
         assert_eq!(parts("/ocsp/internal/"), ("internal", Some("")));
         assert_eq!(parts("/ocsp/internal/ab/c+=="), ("internal", Some("ab/c+==")));
-        assert!(is_meant("/ocsp/x") && !is_meant("/ocsp") && !is_meant("/ocsp.example/tls"));
     }
 
     #[test]
@@ -310,19 +265,11 @@ mod tests {
     }
 
     #[test]
-    fn any_age_is_written() {
-        for seconds in [0, 9, 10, 43_200, u64::MAX] {
-            let wanted = format!("max-age={seconds}, public, no-transform, must-revalidate");
-            assert_eq!(cache_control(Duration::from_secs(seconds)), wanted);
-        }
-    }
-
-    #[test]
     fn what_is_known_is_not_sent_again() {
         let now = Timestamp::from_seconds(784_111_777);
         let status = crate::ca::index::Status::Good;
-        let kept = Arc::new(Kept::new(b"der", status, now, now.plus(Duration::from_secs(60))));
-        let tag = kept.etag.to_str().unwrap().to_owned();
+        let kept = Arc::new(Kept::new(b"der".to_vec(), status, now, now.plus(Duration::from_secs(60))));
+        let tag = String::from_utf8(kept.etag.to_vec()).unwrap();
         let answer = |name, value: &str, method| {
             let mut request = HeaderMap::new();
             request.insert(name, HeaderValue::from_str(value).unwrap());

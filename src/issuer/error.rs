@@ -8,10 +8,16 @@ use crate::state::{ObstacleKind, StateError};
 /// Why an order did not come further.
 #[derive(Debug, thiserror::Error)]
 pub enum IssuerError {
-    /// The CA could not be reached, failed by itself (5xx), or was slow. The order stays.
+    /// The CA could not be reached, or failed by itself (5xx). The order stays.
     #[error("the CA could not be reached: {detail}")]
     Unreachable {
         /// What was seen, with its chain of causes.
+        detail: String,
+    },
+    /// The CA works on the order without an end in sight. The order stays.
+    #[error("the CA is slow: {detail}")]
+    Slow {
+        /// What it has been doing, and for how long.
         detail: String,
     },
     /// The CA asks to come back later (429, 503 with Retry-After). The order stays.
@@ -80,7 +86,9 @@ impl IssuerError {
     #[must_use]
     pub fn failure(&self) -> Failure {
         match self {
-            Self::Unreachable { .. } | Self::State(_) | Self::OrderGone { .. } => Failure::Temporary,
+            Self::Unreachable { .. } | Self::Slow { .. } | Self::State(_) | Self::OrderGone { .. } => {
+                Failure::Temporary
+            }
             Self::Dns { temporary: true, retry_after: None, .. } => Failure::Temporary,
             Self::RateLimited { retry_after, .. } | Self::Dns { retry_after, temporary: true, .. } => {
                 Failure::RateLimited { retry_after: *retry_after }
@@ -95,6 +103,7 @@ impl IssuerError {
     pub const fn obstacle(&self) -> ObstacleKind {
         match self {
             Self::Unreachable { .. }
+            | Self::Slow { .. }
             | Self::RateLimited { .. }
             | Self::OrderGone { .. }
             | Self::Account { .. }

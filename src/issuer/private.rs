@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::ca::revoke::Revocations;
-use crate::ca::{Authority, CaError, LeafRequest, Registry};
+use crate::ca::{Authority, CaError, LeafRequest, Registry, StrayKey};
 use crate::clock::Clock;
 use crate::config;
 use crate::crash::{self, Point};
@@ -91,6 +91,22 @@ impl Issuer for Private {
         self.authority().await.map(drop)
     }
 
+    /// A token that failed when it was used last is tried again; one that did not is left asleep.
+    async fn ready_for(&self, _wanted: &config::Certificate) -> Result<(), IssuerError> {
+        let authority = self.authority().await?;
+        if authority.is_failing() {
+            authority.try_keys().await.map_err(|error| self.error(error))?;
+        }
+        Ok(())
+    }
+
+    async fn try_out(&self) -> Result<Vec<String>, IssuerError> {
+        let authority = self.authority().await?;
+        authority.try_keys().await.map_err(|error| self.error(error))?;
+        let stray = authority.stray_keys().await.map_err(|error| self.error(error))?;
+        Ok(stray.iter().map(left_over).collect())
+    }
+
     /// Our own issuing certificate signed it: a CA of the same name whose key was lost is another CA.
     async fn has_issued(&self, chain: &Chain, directory_url: Option<&str>) -> bool {
         let (Ok(authority), Some(issuing)) = (self.authority().await, chain.ders().get(1)) else { return false };
@@ -129,6 +145,17 @@ impl fmt::Debug for Private {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Private").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// A key that nobody uses, and how it is got rid of.
+fn left_over(key: &StrayKey) -> String {
+    let StrayKey { label, id, token, module } = key;
+    format!(
+        "the token `{token}` holds a key `{label}` (id {id}) that is on no record, as a power cut leaves it; where no other \
+         renewd uses it, delete it: `pkcs11-tool --module {} --token-label '{token}' --login --delete-object --type privkey \
+         --id {id}`, and again with `--type pubkey`",
+        module.display()
+    )
 }
 
 /// The profile that a certificate asks for; one that it only prefers, and the CA has not got, is no obstacle.

@@ -24,6 +24,15 @@ pub enum BundleError {
          -in old.p12 -nodes -out all.pem` and `openssl pkcs12 -export -in all.pem -out new.p12`"
     )]
     Unreadable,
+    /// Encrypted by an algorithm that we do not read.
+    #[error(
+        "the PKCS#12 file is encrypted with {algorithm}, which is not read; make a new one of it with `openssl pkcs12 \
+         -legacy -in old.p12 -nodes -out all.pem` and `openssl pkcs12 -export -in all.pem -out new.p12`"
+    )]
+    Algorithm {
+        /// Its name.
+        algorithm: &'static str,
+    },
     /// No key, or several.
     #[error("the PKCS#12 file holds {found} keys, where one is wanted")]
     Keys {
@@ -77,14 +86,34 @@ pub fn pfx(
     store.writer(password.expose_secret()).write().map(Zeroizing::new).map_err(BundleError::Pkcs12)
 }
 
+/// Algorithms that old files are encrypted with and that are not read, each with its OBJECT IDENTIFIER in DER. 3DES with
+/// three keys and RC2 with 40 bits, which `openssl pkcs12 -legacy` writes, are.
+const UNREAD: [(&[u8], &str); 6] = [
+    (&[0x06, 0x0a, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c, 0x01, 0x01], "128-bit RC4 (PBE-SHA1-RC4-128)"),
+    (&[0x06, 0x0a, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c, 0x01, 0x02], "40-bit RC4 (PBE-SHA1-RC4-40)"),
+    (&[0x06, 0x0a, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c, 0x01, 0x04], "two-key 3DES (PBE-SHA1-2DES)"),
+    (&[0x06, 0x0a, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c, 0x01, 0x05], "128-bit RC2 (PBE-SHA1-RC2-128)"),
+    (&[0x06, 0x08, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x03, 0x07], "3DES in PBES2 (des-ede3-cbc)"),
+    (&[0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x07], "single DES (des-cbc)"),
+];
+
+/// The first of those algorithms that a file names.
+fn unread_algorithm(file: &[u8]) -> Option<BundleError> {
+    let names = |oid: &[u8]| file.windows(oid.len()).any(|part| part == oid);
+    let (_, algorithm) = UNREAD.into_iter().find(|(oid, _)| names(oid))?;
+    Some(BundleError::Algorithm { algorithm })
+}
+
 /// The key of a PKCS#12 file, and every certificate in it, in the order in which they stand there.
 ///
 /// # Errors
-/// Where the password is another, the file is none, or it does not hold exactly one key.
+/// Where the password is another, the file is none, it is encrypted by what is not read, or it does not hold exactly one
+/// key.
 pub fn open_pfx(file: &[u8], password: &SecretString) -> Result<(PrivateKey, Vec<Vec<u8>>), BundleError> {
     let archive = Pkcs12Archive::from_pkcs12(file, password.expose_secret()).map_err(|error| match error {
-        Pkcs12Error::MacError(_) | Pkcs12Error::UnpadError | Pkcs12Error::Pkcs5Error(_) => BundleError::Locked,
-        _ => BundleError::Unreadable,
+        Pkcs12Error::MacError(_) => BundleError::Locked,
+        Pkcs12Error::UnpadError | Pkcs12Error::Pkcs5Error(_) => unread_algorithm(file).unwrap_or(BundleError::Locked),
+        _ => unread_algorithm(file).unwrap_or(BundleError::Unreadable),
     })?;
     let [bag] = archive.keys.as_slice() else { return Err(BundleError::Keys { found: archive.keys.len() }) };
     let key = PrivateKey::from_pkcs8_der(bag.key.as_der())?;
@@ -145,6 +174,42 @@ mod tests {
         let bare = openssl(&["pkcs12", "-export", "-nokeys", "-in", path, "-passout", "pass:x"], b"");
         assert!(matches!(open_pfx(&bare, &SecretString::from("x")), Err(BundleError::Keys { found: 0 })));
         assert!(matches!(open_pfx(b"PKCS#12", &SecretString::from("x")), Err(BundleError::Unreadable)));
+    }
+
+    #[test]
+    fn old_pkcs12_files_are_read_or_refused_with_the_name_of_what_encrypts_them() {
+        let pki = Pki::new(&["example.com"]);
+        let mut pem = tempfile::NamedTempFile::new().unwrap();
+        pem.write_all(combined(&pki.key, &pki.chain()).as_bytes()).unwrap();
+        let path = pem.path().to_str().unwrap();
+        let export = |more: &[&str]| {
+            openssl(&[&["pkcs12", "-export", "-in", path, "-passout", "pass:gehe1m"], more].concat(), b"")
+        };
+        const TRIPLE: &str = "PBE-SHA1-3DES";
+        for more in [
+            &["-legacy"][..],
+            &["-legacy", "-descert"],
+            &["-legacy", "-keypbe", TRIPLE, "-certpbe", TRIPLE, "-macalg", "sha1"],
+            &["-provider", "legacy", "-provider", "default", "-keypbe", TRIPLE, "-certpbe", "PBE-SHA1-RC2-40"],
+        ] {
+            let file = export(more);
+            let (key, certificates) = open_pfx(&file, &SecretString::from("gehe1m")).unwrap();
+            assert_eq!(key.to_pkcs8_der(), pki.key.to_pkcs8_der(), "{more:?}");
+            assert_eq!(certificates.len(), pki.chain().ders().len(), "{more:?}");
+            assert!(matches!(open_pfx(&file, &SecretString::from("falsch")), Err(BundleError::Locked)), "{more:?}");
+        }
+        for (named, more) in [
+            ("PBE-SHA1-RC4-128", ["-keypbe", "PBE-SHA1-RC4-128", "-certpbe", TRIPLE]),
+            ("PBE-SHA1-RC4-40", ["-keypbe", TRIPLE, "-certpbe", "PBE-SHA1-RC4-40"]),
+            ("PBE-SHA1-2DES", ["-keypbe", "PBE-SHA1-2DES", "-certpbe", TRIPLE]),
+            ("PBE-SHA1-RC2-128", ["-keypbe", TRIPLE, "-certpbe", "PBE-SHA1-RC2-128"]),
+            ("des-ede3-cbc", ["-keypbe", "des-ede3-cbc", "-certpbe", "aes-256-cbc"]),
+        ] {
+            let file = export(&[&["-legacy"], &more[..]].concat());
+            let refused = open_pfx(&file, &SecretString::from("gehe1m")).unwrap_err().to_string();
+            assert!(refused.contains(named) && refused.contains("openssl pkcs12 -legacy -in old.p12"), "{refused}");
+            assert!(matches!(open_pfx(&file, &SecretString::from("falsch")), Err(BundleError::Locked)), "{named}");
+        }
     }
 
     #[test]

@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_renewal_counts_for_no_domain_and_a_replacement_for_nothing() {
-        let expiring = Reason::Expiring { not_after: Timestamp::NEVER };
+        let expiring = Reason::Expiring { not_after: Timestamp::NEVER, outside: false };
         let failure = (SpentKind::Failure, "www.example.co.uk".to_owned());
         let names = (SpentKind::Names, "[\"www.example.co.uk\"]".to_owned());
         let order = (SpentKind::Order, String::new());
@@ -94,7 +94,8 @@ mod tests {
         let domain = (SpentKind::Domain, "example.co.uk".to_owned());
         assert_eq!(kinds(&expiring, "other", false), [failure.clone(), names, domain, order]);
         assert_eq!(kinds(&expiring, "ca", true), std::slice::from_ref(&failure));
-        let advice = Reason::RenewalInfo { start: Timestamp::EPOCH, end: Timestamp::NEVER, explanation: None };
+        let (start, end) = (Timestamp::EPOCH, Timestamp::NEVER);
+        let advice = Reason::RenewalInfo { start, end, explanation: None, outside: false };
         assert_eq!(kinds(&advice, "ca", true), [failure, (SpentKind::Advice, "a".to_owned())]);
     }
 }

@@ -63,9 +63,16 @@ impl Certificate<'_> {
             return (!version.not_replaced).then_some((Reason::Revoked { reason }, now));
         }
         let due_at = self.life()?.due_at(&wanted.renew, now);
-        let expiring = (Reason::Expiring { not_after: version.not_after }, due_at);
+        let outside = renewal::is_closed(&wanted.renew, due_at.max(now));
+        let expiring = (Reason::Expiring { not_after: version.not_after, outside }, due_at);
         let suggested = version.renewal.window.as_ref().map(|window| suggestion(window, wanted, now));
         Some(suggested.filter(|(_, at)| *at <= due_at.max(now)).unwrap_or(expiring))
+    }
+
+    /// Why the next certificate is wanted, and from when on; `None`: nobody wants it.
+    #[must_use]
+    pub fn renewal(&self, now: Timestamp) -> Option<(Reason, Timestamp)> {
+        self.reason(self.wanted?, now)
     }
 
     /// Which issuer is asked next, and when; `None`: it has none.
@@ -88,8 +95,10 @@ impl Certificate<'_> {
 }
 
 fn suggestion(window: &RenewalWindow, wanted: &config::Certificate, now: Timestamp) -> (Reason, Timestamp) {
-    let reason = Reason::RenewalInfo { start: window.start, end: window.end, explanation: window.explanation.clone() };
-    (reason, renewal::suggested_at(window, &wanted.renew, now))
+    let at = renewal::suggested_at(window, &wanted.renew, now);
+    let outside = renewal::is_closed(&wanted.renew, at.max(now));
+    let (start, end, explanation) = (window.start, window.end, window.explanation.clone());
+    (Reason::RenewalInfo { start, end, explanation, outside }, at)
 }
 
 fn changed(version: &VersionRow, wanted: &config::Certificate) -> Option<Reason> {

@@ -221,7 +221,7 @@ fn it_is_renewed_when_its_time_has_come() {
     let mut world = World::stored();
     let not_after = NOW.plus(30 * DAY);
     world.version = Some(VersionRow::sample(&["a.test"], NOW.minus(60 * DAY), not_after));
-    assert_eq!(reason(world.action()), Reason::Expiring { not_after });
+    assert_eq!(reason(world.action()), Reason::Expiring { not_after, outside: false });
 }
 
 #[test]
@@ -436,4 +436,27 @@ fn few_attempts_are_told_of() {
     world.obstacles = vec![obstacle("ca", ObstacleKind::Unavailable, NOW.plus(DAY * 2))];
     let standing = world.decide().standing;
     assert_eq!((standing.attempts_left, standing.too_few), (Some(0), true));
+}
+
+#[test]
+fn windows_that_never_meet_end_in_renewal_before_the_deadline_and_that_is_said() {
+    let mut world = World::stored();
+    let closed = |text: &str| vec![config::window::parse(text).unwrap()];
+    let hour = Duration::from_secs(3600);
+    // It is 08:00 on a Friday.
+    world.wanted.as_mut().unwrap().renew.windows = closed("daily 02:00-03:00");
+    let (start, end, instant) = (NOW.minus(hour), NOW.plus(hour), NOW);
+    world.version.as_mut().unwrap().renewal.window = Some(RenewalWindow { start, end, instant, explanation: None });
+    let told = reason(world.action());
+    assert_eq!(told, Reason::RenewalInfo { start, end, explanation: None, outside: true });
+    assert!(told.to_string().contains("`renew.window` has no time"), "{told}");
+    world.wanted.as_mut().unwrap().renew.windows = closed("Fri 07:00-09:00");
+    assert_eq!(reason(world.action()), Reason::RenewalInfo { start, end, explanation: None, outside: false });
+
+    let not_after = NOW.plus(DAY);
+    world.version = Some(VersionRow::sample(&["a.test"], NOW.minus(5 * DAY), not_after));
+    world.wanted.as_mut().unwrap().renew.windows = closed("Mon 02:00-03:00");
+    let told = reason(world.action());
+    assert_eq!(told, Reason::Expiring { not_after, outside: true });
+    assert!(told.to_string().contains("`renew.window` has no time"), "{told}");
 }

@@ -38,6 +38,9 @@ pub enum Reason {
         /// When it expires.
         #[serde(with = "millis")]
         not_after: Timestamp,
+        /// No time within the certificate's own windows came early enough.
+        #[serde(default)]
+        outside: bool,
     },
     /// The CA suggests to renew it now (RFC 9773).
     RenewalInfo {
@@ -49,6 +52,9 @@ pub enum Reason {
         end: Timestamp,
         /// A page of the CA that tells why.
         explanation: Option<String>,
+        /// No time lies within both the suggested window and the certificate's own.
+        #[serde(default)]
+        outside: bool,
     },
     /// It was revoked.
     Revoked {
@@ -87,9 +93,13 @@ impl fmt::Display for Reason {
             }
             Self::KeyChanged { from, to } => write!(formatter, "the kind of key changed from {from} to {to}"),
             Self::IssuerChanged { from, to } => write!(formatter, "the issuer changed from `{from}` to `{to}`"),
-            Self::Expiring { not_after } => write!(formatter, "it expires at {not_after}"),
-            Self::RenewalInfo { start, end, explanation } => {
+            Self::Expiring { not_after, outside } => {
+                write!(formatter, "it expires at {not_after}")?;
+                formatter.write_str(if *outside { ", and `renew.window` has no time before it is late" } else { "" })
+            }
+            Self::RenewalInfo { start, end, explanation, outside } => {
                 write!(formatter, "its CA suggests to renew it between {start} and {end}")?;
+                formatter.write_str(if *outside { ", when `renew.window` has no time" } else { "" })?;
                 explanation.iter().try_for_each(|url| write!(formatter, ": {url}"))
             }
             Self::Revoked { reason } => write!(formatter, "it was revoked ({reason})"),
@@ -123,14 +133,22 @@ mod tests {
         for reason in [
             Reason::Missing,
             Reason::NamesChanged { added: vec!["a".into()], removed: vec![] },
-            Reason::Expiring { not_after: Timestamp::from_seconds(7) },
+            Reason::Expiring { not_after: Timestamp::from_seconds(7), outside: true },
             Reason::RenewalInfo {
                 start: Timestamp::from_seconds(1),
                 end: Timestamp::from_seconds(2),
                 explanation: Some("https://ca.example/why".into()),
+                outside: false,
             },
         ] {
             assert_eq!(Reason::from_json(&reason.to_json()), Some(reason));
         }
+    }
+
+    #[test]
+    fn a_reason_written_before_windows_were_told_of_is_still_read() {
+        let text = r#"{"kind":"expiring","not_after":7000}"#;
+        let not_after = Timestamp::from_seconds(7);
+        assert_eq!(Reason::from_json(text), Some(Reason::Expiring { not_after, outside: false }));
     }
 }

@@ -71,6 +71,12 @@ pub fn suggested_at(window: &RenewalWindow, policy: &RenewPolicy, now: Timestamp
         .unwrap_or(window.instant)
 }
 
+/// The policy has windows, and none of them is open at this instant.
+#[must_use]
+pub fn is_closed(policy: &RenewPolicy, at: Timestamp) -> bool {
+    !policy.windows.is_empty() && window::next(&policy.windows, at) != Some(at)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,5 +139,36 @@ mod tests {
         assert_eq!(due.to_datetime().hour(), 2);
         let short = life(Duration::from_secs(6 * 3600), 0);
         assert_eq!(short.due_at(&policy, START), short.renew_at(&policy));
+    }
+
+    #[test]
+    fn broken_seconds_neither_bring_a_renewal_forward_nor_put_it_off() {
+        let millis = |time: Timestamp, more: i64| Timestamp::from_millis(time.millis() + more);
+        let policy = RenewPolicy::default();
+        for (from, length) in [(0, 0), (0, 1), (999, 1000), (1, 576_000_000 - 1), (500, 7_777_777)] {
+            for jitter in [0, 1, 333_333, 999_999] {
+                let not_before = millis(START, from);
+                let life = Life { not_before, not_after: millis(not_before, length), jitter };
+                let due = life.renew_at(&policy);
+                assert!(due.millis() - not_before.millis() >= length / 3, "{life:?}: {due}");
+                assert!(due <= life.not_after, "{life:?}: {due}");
+                let same = [-1, 0, 1].map(|look| life.due_at(&policy, millis(due, look)));
+                assert_eq!(same, [due; 3], "whoever looks again finds the same");
+            }
+        }
+    }
+
+    #[test]
+    fn a_leap_day_is_a_day_like_any_other() {
+        let moment = |text: &str| Timestamp::from_millis(text.parse::<jiff::Timestamp>().unwrap().as_millisecond());
+        let (not_before, not_after) = (moment("2028-01-15T00:00:00Z"), moment("2028-04-14T00:00:00Z"));
+        let life = Life { not_before, not_after, jitter: 0 };
+        assert_eq!(life.lifetime(), 90 * DAY);
+        assert_eq!(life.renew_at(&RenewPolicy::default()).to_string(), "2028-03-15T00:00:00Z");
+        let before = Some(45 * DAY);
+        let tuesdays = vec![crate::config::window::parse("Tue 02:00-05:00").unwrap()];
+        let due = life.due_at(&RenewPolicy { before, windows: tuesdays }, not_before);
+        assert_eq!(life.renew_at(&RenewPolicy { before, windows: Vec::new() }).to_string(), "2028-02-29T00:00:00Z");
+        assert_eq!(due.to_string(), "2028-02-29T02:00:00Z");
     }
 }

@@ -72,8 +72,11 @@ pub struct ClientView {
     pub renew_at: Option<String>,
     /// When it is renewed without being asked, or that is tried again.
     pub renewal_at: Option<String>,
-    /// Why the last such renewal failed.
+    /// Why the last such renewal failed, or none is tried.
     pub renewal_error: Option<String>,
+    /// It would be renewed without being asked, and its CA is not in the config any more.
+    #[serde(default)]
+    pub orphaned: bool,
     /// When it was made.
     pub created_at: String,
     /// Who asked for it.
@@ -172,6 +175,7 @@ impl ClientView {
             renew_at: current.map(|current| current.renew_at.to_string()),
             renewal_at: told(row.renew_next),
             renewal_error: row.renew_error.clone(),
+            orphaned: row.is_orphaned(),
             created_at: row.created_at.to_string(),
             created_by: row.created_by.clone(),
             certificates: None,

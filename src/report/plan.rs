@@ -37,12 +37,12 @@ pub struct Plan {
     pub authorities: Vec<AuthorityChange>,
 }
 
-/// Keys of `[ca.NAME]` that are not in force yet.
+/// Keys of `[ca.NAME]` that are not in force yet, or something else of a CA that somebody has to see to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthorityChange {
     /// The CA.
     pub ca: String,
-    /// The keys in the config.
+    /// The keys in the config; none where it is no key that is not in force.
     pub keys: Vec<String>,
     /// In words.
     pub consequence: String,
@@ -50,7 +50,10 @@ pub struct AuthorityChange {
 
 impl std::fmt::Display for AuthorityChange {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "ca.{}: `{}`: {}", self.ca, self.keys.join("`, `"), self.consequence)
+        match self.keys.as_slice() {
+            [] => write!(formatter, "ca.{}: {}", self.ca, self.consequence),
+            keys => write!(formatter, "ca.{}: `{}`: {}", self.ca, keys.join("`, `"), self.consequence),
+        }
     }
 }
 
@@ -134,10 +137,10 @@ fn planned(facts: &Facts<'_>, work: &Work, clock_trusted: bool, now: Timestamp) 
     }
     let at = decision.standing.look_again_at;
     let again = (at < Timestamp::NEVER).then(|| unfinished(facts, work)).flatten().map(|what| entry(at, what, None));
-    let expiring = facts.version.as_ref().map(|version| Reason::Expiring { not_after: version.not_after });
-    let renewal = facts.renew_at(now).filter(|_| work.order.is_none()).map(|renew_at| {
+    let renewal = facts.for_planner(work, clock_trusted).renewal(now).filter(|_| work.order.is_none());
+    let renewal = renewal.filter(|_| facts.version.is_some()).map(|(reason, due_at)| {
         let what = ("order", "a new certificate is ordered".to_owned());
-        entry(renew_at.max(facts.row.retry_at), what, expiring.as_ref())
+        entry(due_at.max(facts.row.retry_at), what, Some(&reason))
     });
     again.into_iter().chain(renewal).collect()
 }

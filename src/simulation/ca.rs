@@ -8,6 +8,7 @@ use rand::Rng as _;
 
 use super::authority::{Asked, Authority, No, View};
 use super::order::Step;
+use super::plug::Milestone;
 use super::trouble::TroubleKind;
 use super::world::World;
 use crate::clock::{Clock, Timestamp};
@@ -53,6 +54,7 @@ impl Ca {
             Step::Prove(challenges) => self.present(order, wanted, &challenges).await,
             Step::Wait(until) => Ok(wait(self.world.shown(until), "the CA is validating")),
             Step::Download(chain) => {
+                self.world.comes(Milestone::Issued, &self.state);
                 self.state.order_issued(&order.id, &chain, self.clock.now()).await?;
                 self.world.with(|book, now| book.witness.issued(order, &chain, now));
                 Ok(Progress::Issued)
@@ -86,12 +88,14 @@ impl Ca {
             if book.highest.since(shown) > DISTRUSTED {
                 book.witness.violation(&order.certificate, "ordered by a clock that is behind", now);
             }
+            book.witness.hold_against_failures(order, &self.name, now);
             book.witness.ordered(order, Reason::from_json(&order.reason).as_ref(), shown, now);
         });
         let (certificate, names) = (order.certificate.as_str(), order.names.as_slice());
         let made = self.ask(|authority, now| authority.new_order(&Asked { certificate, names, replaces, now }));
         if made.is_ok() {
             self.world.with(|book, now| book.witness.made(order, &self.name, replaces.is_some(), now));
+            self.world.comes(Milestone::Made, &self.state);
         }
         made
     }
@@ -114,8 +118,9 @@ impl Ca {
     }
 
     fn refused(&self, order: &OrderRow, no: &No) -> IssuerError {
-        let error = no.error();
-        self.world.with(|book, now| book.witness.refused(order, &self.name, no, &error, now));
+        let (error, written) = (no.error(), self.state.fuse().passed());
+        self.world.with(|book, now| book.witness.refused(order, &self.name, no, &error, (now, written)));
+        self.world.comes(Milestone::Failed, &self.state);
         error
     }
 

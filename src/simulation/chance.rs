@@ -5,6 +5,7 @@ use std::time::Duration;
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
+use super::plug::Milestone;
 use super::script::{Advice, Event};
 use super::trouble::{Refusal, Span, Trouble, TroubleKind};
 use crate::clock::Timestamp;
@@ -21,6 +22,7 @@ const LIFETIMES: [(u32, u32); 7] =
 #[derive(Debug)]
 pub(super) struct Chance {
     pub(super) random: SmallRng,
+    seed: u64,
     start: Timestamp,
     days: u32,
 }
@@ -28,7 +30,7 @@ pub(super) struct Chance {
 impl Chance {
     /// Thrown with this seed, for so many days from then on.
     pub(super) fn new(seed: u64, start: Timestamp, days: u32) -> Self {
-        Self { random: SmallRng::seed_from_u64(seed ^ 0x5ce7_a810), start, days }
+        Self { random: SmallRng::seed_from_u64(seed ^ 0x5ce7_a810), seed, start, days }
     }
 
     /// An instant between two hundredths of the run.
@@ -57,14 +59,21 @@ impl Chance {
         (0..=count).map(|_| Span::of(self.between(0, 95), self.length(longest))).collect()
     }
 
-    /// Pulls of the plug, each within half of its turn.
+    /// Pulls of the plug, each within half of its turn: every other after some writes, wherever that is, and the rest so
+    /// few writes after a milestone that between them each write that follows one is the last.
     pub(super) fn crashes(&mut self, every: Duration) -> Vec<(Timestamp, Event)> {
         let count = (DAY * self.days).as_secs() / every.as_secs().max(1);
-        let mut one = |index| {
+        let mut one = |index: u32| {
             let at = self.start.plus(every * index).plus(self.length(every / 2));
-            (at, Event::Crash { writes: self.random.random_range(1..=12) })
+            let step = self.seed.wrapping_add(u64::from(index / 2));
+            let event = if index.is_multiple_of(2) { near_a_milestone(step) } else { self.anywhere() };
+            (at, event)
         };
         (1..u32::try_from(count).unwrap_or(u32::MAX)).map(&mut one).collect()
+    }
+
+    fn anywhere(&mut self) -> Event {
+        Event::Crash { after: None, writes: self.random.random_range(1..=12) }
     }
 
     pub(super) fn lifetime(&mut self) -> Duration {
@@ -120,4 +129,15 @@ impl Chance {
             (self.between(5, 90), Event::Suspend(self.length(3 * DAY))),
         ]
     }
+}
+
+/// Writes after a milestone that may be the last.
+const NEAR: u64 = 5;
+
+/// Step after step every milestone with every small number of writes.
+fn near_a_milestone(step: u64) -> Event {
+    let milestones = Milestone::ALL.len() as u64;
+    let index = usize::try_from(step % milestones).unwrap_or(0);
+    let writes = u32::try_from(step / milestones % NEAR).unwrap_or(0);
+    Event::Crash { after: Some(Milestone::ALL[index]), writes }
 }

@@ -10,7 +10,7 @@ use super::restart::{Machine, Process};
 use super::script::{Event, Script};
 use super::shelf::Shelf;
 use super::trouble::Span;
-use super::world::World;
+use super::world::{Book, World};
 use super::{Report, SimulationError, inspection};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
@@ -35,6 +35,9 @@ const DISTRUST: Duration = Duration::from_secs(1800);
 
 /// Whether all is well is looked at this often.
 const INSPECTION: Duration = Duration::from_secs(6 * 3600);
+
+/// A process that was killed comes up again after this.
+const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// Old records are swept out this often.
 const SWEEP: Duration = Duration::from_secs(24 * 3600);
@@ -86,6 +89,8 @@ impl Run {
         let machine = Machine { state, clock, world, shelf: Arc::new(Shelf::default()), dice };
         let process = machine.start(&script.config).await?;
         let start = script.start;
+        // Of what was before nobody knows anything.
+        machine.world.with(|book, _| book.was_idle(Span { from: Timestamp::EPOCH, to: start }));
         for held in &script.held {
             held.put(&machine, &script.config).await?;
         }
@@ -142,7 +147,11 @@ impl Run {
             self.turns += 1;
             let outcome = self.process.worker.work(&name).await;
             if self.machine.state.fuse().is_blown() {
-                return self.crash().await;
+                self.look_for_tears(&name).await?;
+                return self.crash(None).await;
+            }
+            if self.plug.is_none() && self.machine.state.fuse().is_set() {
+                self.plug = Some(self.world().now().plus(PLUG));
             }
             if let Err(failure) = outcome {
                 self.turn_failed(&name, &failure);
@@ -150,6 +159,16 @@ impl Run {
             if self.something_comes() {
                 return Ok(());
             }
+        }
+        Ok(())
+    }
+
+    /// The plug is pulled amid the work on a certificate.
+    async fn look_for_tears(&self, name: &str) -> Result<(), SimulationError> {
+        if let Some(torn) = self.machine.torn(name, &self.config).await? {
+            // By a clock that was set back, what came later seems to have come before.
+            let sure = |book: &Book, now| now >= book.witness.excused_until;
+            self.world().with(|book, now| sure(book, now).then(|| book.witness.violation(name, torn, now)));
         }
         Ok(())
     }
@@ -184,7 +203,7 @@ impl Run {
     async fn happen(&mut self) -> Result<(), SimulationError> {
         let now = self.world().now();
         if self.plug.is_some_and(|plug| plug <= now) {
-            self.crash().await?;
+            self.crash(None).await?;
         }
         while self.plug.is_none() && self.events.front().is_some_and(|(at, _)| *at <= now) {
             let Some((_, event)) = self.events.pop_front() else { break };
@@ -196,7 +215,11 @@ impl Run {
     async fn take(&mut self, event: Event) -> Result<(), SimulationError> {
         let now = self.world().now();
         match event {
-            Event::Crash { writes } => {
+            Event::Crash { after: Some(milestone), writes } => {
+                self.world().with(|book, _| book.plugs.set_up(milestone, writes));
+            }
+            Event::Crash { after: None, writes: 0 } => self.crash(Some(AT_ONCE)).await?,
+            Event::Crash { after: None, writes } => {
                 self.machine.state.fuse().set(writes);
                 self.plug = Some(now.plus(PLUG));
             }
@@ -274,18 +297,19 @@ impl Run {
         Ok(())
     }
 
-    /// The process is gone, and comes up again a little later.
-    async fn crash(&mut self) -> Result<(), SimulationError> {
+    /// The process is gone, and comes up again a little later, or after so long.
+    async fn crash(&mut self, comes_up: Option<Duration>) -> Result<(), SimulationError> {
         self.plug = None;
         self.crashes += 1;
         self.machine.state.fuse().mend();
+        let written = self.machine.state.fuse().passed();
         let failing = self.world().with(|book, _| {
-            book.witness.crashed();
+            book.witness.crashed(written);
             book.witness.failing()
         });
         let before = self.machine.on_record(&failing).await?;
-        let pause = self.world().with(|book, _| book.random.random_range(1..60));
-        self.world().pass_to(self.world().now().plus(Duration::from_secs(pause)));
+        let pause = || self.world().with(|book, _| Duration::from_secs(book.random.random_range(1..60)));
+        self.world().pass_to(self.world().now().plus(comes_up.unwrap_or_else(pause)));
         self.process = self.machine.start(&self.config).await?;
         let after = self.machine.on_record(&failing).await?;
         for ((name, issuer), retry_at) in before {
@@ -300,6 +324,7 @@ impl Run {
     async fn end(mut self) -> Result<Report, SimulationError> {
         self.inspect().await?;
         self.inspect_the_host().await?;
+        self.inspect_the_shelf().await?;
         let config = Arc::clone(&self.config);
         let mut report = self.world().with(|book, now| book.witness.conclude(&config, now));
         report.held = self.most_held;

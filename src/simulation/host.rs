@@ -7,10 +7,12 @@ use providers::Error;
 use providers::dns::{Capabilities, DnsProvider, Registration, TxtRecord};
 use rand::Rng as _;
 
+use super::plug::Milestone;
 use super::trouble::Span;
 use super::world::World;
 use crate::clock::Timestamp;
 use crate::dns01::{Registrations, RegistrationsError};
+use crate::state::State;
 
 /// What the host shows: (name, value), and since when.
 #[derive(Debug, Default)]
@@ -44,6 +46,7 @@ impl Host {
 #[derive(Debug)]
 pub(super) struct Access {
     pub(super) world: World,
+    pub(super) state: State,
 }
 
 impl Access {
@@ -68,15 +71,18 @@ impl DnsProvider for Access {
     }
 
     async fn append_txt(&self, record: &TxtRecord, _: Option<&Registration>) -> Result<(), Error> {
-        self.write(|host, now| {
+        let written = self.write(|host, now| {
             host.values.entry((record.name.clone(), record.value.clone())).or_insert(now);
-        })
+        });
+        written.inspect_err(|_| self.world.comes(Milestone::Failed, &self.state))
     }
 
     async fn delete_txt(&self, record: &TxtRecord, _: Option<&Registration>) -> Result<(), Error> {
-        self.write(|host, _| {
+        let written = self.write(|host, _| {
             host.values.remove(&(record.name.clone(), record.value.clone()));
-        })
+        });
+        self.world.comes(Milestone::Withdrawn, &self.state);
+        written
     }
 }
 

@@ -11,6 +11,7 @@ use super::witness::Life;
 use super::world::Book;
 use crate::clock::Timestamp;
 use crate::config::Config;
+use crate::pki::chain::Chain;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -89,6 +90,31 @@ impl Run {
                 book.witness.violation("", &format!("{owed} TXT values are owed a withdrawal, {shown} are there"), now);
             }
         });
+        Ok(())
+    }
+}
+
+impl Run {
+    /// When all is over, each certificate lies on the shelf as its CA delivered it last, and became one version only.
+    pub(super) async fn inspect_the_shelf(&self) -> Result<(), SimulationError> {
+        for (name, wanted) in &self.config.certificates {
+            let versions = self.machine.state.versions(name.as_str()).await?;
+            let Some(newest) = versions.first() else { continue };
+            let shown = self.machine.shelf.chain(name.as_str());
+            let twice = versions.iter().skip(1).any(|version| version.serial == newest.serial);
+            let last = self.machine.world.with(|book, _| book.witness.lives.get(name.as_str()).copied());
+            let newest_chain = Chain::from_pem(&newest.chain).ok().map(|chain| chain.fullchain_pem());
+            let wrong = [
+                (!wanted.stores.is_empty() && shown != newest_chain, "its store has another version than the newest"),
+                (twice, "one chain became two versions"),
+                (last.is_some_and(|life| life.not_after != newest.not_after), "what was issued last is no version"),
+            ];
+            // What was there before the simulation began was never put into a store.
+            let wrong = wrong.into_iter().filter(|(is_wrong, _)| *is_wrong && newest.order_id.is_some());
+            self.machine.world.with(|book, now| {
+                wrong.for_each(|(_, what)| book.witness.violation(name.as_str(), what, now));
+            });
+        }
         Ok(())
     }
 }

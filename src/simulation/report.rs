@@ -34,6 +34,42 @@ pub struct Month {
     pub busiest: u32,
 }
 
+/// One line of the diary of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// When, by the true time.
+    pub at: Timestamp,
+    /// To which certificate it happened.
+    pub certificate: String,
+    /// At which account.
+    pub issuer: String,
+    /// What.
+    pub what: What,
+}
+
+/// What happened between renewd and a CA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// The CA has made an order.
+    Made {
+        /// Its limits do not count it.
+        exempt: bool,
+        /// When the certificate that there is expires; `None`: there is none.
+        expires: Option<Timestamp>,
+    },
+    /// It has issued.
+    Issued {
+        /// In force from then …
+        not_before: Timestamp,
+        /// … to then.
+        not_after: Timestamp,
+    },
+    /// It refused the names, or their proof.
+    Refused,
+    /// It failed in another way, or could not be asked.
+    Failed,
+}
+
 /// What came of a run. Two runs of one script have equal reports, but for the time that they took.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -71,6 +107,9 @@ pub struct Report {
     pub violated: u64,
     /// The first of these.
     pub violations: Vec<Violation>,
+    /// All that happened between renewd and its CAs, in order.
+    #[serde(skip)]
+    pub diary: Vec<Entry>,
     /// By issuer, what each month of thirty days brought.
     pub months: BTreeMap<String, Vec<Month>>,
     /// How long the run took.
@@ -95,6 +134,11 @@ impl Report {
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.violated == 0
+    }
+
+    /// Writes a line into the diary.
+    pub(super) fn note(&mut self, certificate: &str, issuer: &str, what: What, at: Timestamp) {
+        self.diary.push(Entry { at, certificate: certificate.to_owned(), issuer: issuer.to_owned(), what });
     }
 
     /// A certificate expired, and went without for so long.

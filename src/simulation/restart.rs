@@ -16,7 +16,7 @@ use super::world::World;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Propagation, Resolver};
 use crate::dns01::{Dns01, Instance};
-use crate::state::State;
+use crate::state::{ObstacleRow, State};
 use crate::worker::reconcile::{give_up_unseen, reconcile};
 use crate::worker::{Dice, Parts, Seats, Worker, timekeeper};
 
@@ -76,7 +76,7 @@ impl Machine {
             name,
             zones: Vec::new(),
             propagation: Propagation { timeout: Duration::from_secs(120), servers: Vec::new(), recursive: false },
-            provider: Arc::new(Access { world: self.world.clone() }),
+            provider: Arc::new(Access { world: self.world.clone(), state: self.state.clone() }),
         };
         let made = Dns01::new(names.map(instance).collect(), &Resolver::default(), Arc::new(NoRegistrations));
         made.map_err(|error| SimulationError::Script { what: error.to_string() })
@@ -94,5 +94,28 @@ impl Machine {
             }
         }
         Ok(times)
+    }
+
+    /// What stands in the state of a certificate by half: what is written together must be there together, or not at all.
+    pub(super) async fn torn(&self, name: &str, config: &Config) -> Result<Option<&'static str>, SimulationError> {
+        let Some(look) = self.state.look(name).await? else { return Ok(None) };
+        let versions = self.state.versions(name).await?;
+        let Some(newest) = versions.first() else { return Ok(None) };
+        if look.certificate.version_id.as_ref() != Some(&newest.id) {
+            return Ok(Some("a version is written that its certificate does not name"));
+        }
+        let stores = config.certificates.get(name).map(|wanted| wanted.stores.len()).unwrap_or_default();
+        if look.deliveries.len() < stores {
+            return Ok(Some("a version is written, and not that its stores are owed it"));
+        }
+        let order = self.state.open_order(name).await?;
+        if order.is_some_and(|order| newest.order_id.as_ref() == Some(&order.id)) {
+            return Ok(Some("a version is written, and its order is still open"));
+        }
+        let obstacles = self.state.obstacles(name).await?;
+        let overcome = |at: &ObstacleRow| {
+            at.issuer == newest.issuer && at.last_at.plus(Duration::from_secs(20)) < newest.created_at
+        };
+        Ok(obstacles.iter().any(overcome).then_some("a version is written, and its issuer still stands in the way"))
     }
 }

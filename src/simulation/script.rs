@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::forecast::Held;
+use super::plug::Milestone;
 use super::trouble::{Refusal, Span, Trouble};
 use crate::clock::Timestamp;
 use crate::config::{Config, Limits};
+use crate::state::VersionRow;
 
 /// Everything that a run needs to know beforehand.
 #[derive(Debug, Clone)]
@@ -36,6 +38,33 @@ pub struct Script {
     pub host_fails: u32,
     /// Whatever is due within one stride is done together: longer is faster and less exact.
     pub stride: Duration,
+}
+
+impl Script {
+    /// Nothing goes wrong, and no CA tells when to renew: what a test wants of either it puts in.
+    #[must_use]
+    pub fn in_peace(mut self) -> Self {
+        self.events.clear();
+        self.refusals.clear();
+        self.host_down.clear();
+        self.host_fails = 0;
+        for part in self.authorities.values_mut() {
+            part.troubles.clear();
+            part.advice = Advice::None;
+        }
+        self
+    }
+
+    /// The state holds a certificate already, in force from then to then, which its first issuer has issued.
+    pub fn hold(&mut self, certificate: &str, not_before: Timestamp, not_after: Timestamp) {
+        let Some(wanted) = self.config.certificates.get(certificate) else { return };
+        let names: Vec<String> = wanted.names.iter().map(ToString::to_string).collect();
+        let number = self.held.len() + 1;
+        let mut version = VersionRow::without_key(certificate, &names, not_before, not_after);
+        version.issuer = wanted.issuers.first().cloned().unwrap_or_default();
+        version.serial = format!("{number:032x}");
+        self.held.push(Held { version });
+    }
 }
 
 /// The part that one issuer plays.
@@ -67,8 +96,10 @@ pub enum Advice {
 /// What happens at an instant.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// The plug is pulled after so many writes more.
+    /// The plug is pulled after so many writes more; after none, and with nothing to wait for, at once.
     Crash {
+        /// Writes are counted from when this has come about; `None`: from now on.
+        after: Option<Milestone>,
         /// Writes that still get through.
         writes: u32,
     },

@@ -19,6 +19,16 @@ impl Shelf {
     }
 }
 
+impl Shelf {
+    /// The chain that lies there under a name, PEM.
+    pub(super) fn chain(&self, name: &str) -> Option<String> {
+        let name = BundleName::parse(name)?;
+        let chain =
+            |bundle: &Bundle| bundle.file("fullchain.pem").map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        self.with(|bundles| bundles.get(&name).and_then(chain))
+    }
+}
+
 #[async_trait]
 impl CertificateStore for Shelf {
     async fn put(&self, name: &BundleName, bundle: &Bundle) -> Result<(), Error> {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::authority::No;
-use super::report::{Month, Report, Violation};
+use super::memory::Memory;
+use super::report::{Month, Report, Violation, What};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::issuer::{IssuerError, RenewalInfo};
@@ -55,6 +56,7 @@ pub(super) struct Witness {
     start: Timestamp,
     logs: BTreeMap<String, VecDeque<String>>,
     failures: BTreeMap<(String, String), VecDeque<Timestamp>>,
+    memory: Memory,
     /// Certificates, by name, as their CAs delivered them last.
     pub(super) lives: BTreeMap<String, Life>,
     /// Certificates that had expired when the next came.
@@ -78,6 +80,7 @@ impl Witness {
             start,
             logs: BTreeMap::new(),
             failures: BTreeMap::new(),
+            memory: Memory::default(),
             lives: BTreeMap::new(),
             lapsed: Vec::new(),
             advised: BTreeMap::new(),
@@ -148,9 +151,19 @@ impl Witness {
         }
     }
 
-    /// What was being done when the plug was pulled may be done again.
-    pub(super) fn crashed(&mut self) {
+    /// A CA is asked for an order: not before the time to which its last failure put it off, and no restart forgets that.
+    pub(super) fn hold_against_failures(&mut self, order: &OrderRow, issuer: &str, now: Timestamp) {
+        let Some(not_before) = self.memory.not_before(&order.certificate, issuer) else { return };
+        if now < not_before && now >= self.excused_until {
+            let what = format!("`{issuer}` is asked for an order before {not_before}, though it has just failed");
+            self.violation(&order.certificate, &what, now);
+        }
+    }
+
+    /// What was being done when the plug was pulled may be done again. So many writes have got through before.
+    pub(super) fn crashed(&mut self, written: u64) {
         self.questions.clear();
+        self.memory.crashed(written);
     }
 
     /// A CA has made an order.
@@ -169,6 +182,8 @@ impl Witness {
         month.orders += 1;
         month.exempt += u32::from(exempt);
         month.busiest = month.busiest.max(within);
+        let expires = self.lives.get(&order.certificate).map(|life| life.not_after);
+        self.report.note(&order.certificate, issuer, What::Made { exempt, expires }, now);
         self.log(&order.certificate, &format!("`{issuer}` made the order"), now);
     }
 
@@ -188,7 +203,10 @@ impl Witness {
         let name = &order.certificate;
         self.report.issued += 1;
         self.month(&order.issuer, now).issued += 1;
+        let what = What::Issued { not_before: life.not_before, not_after: life.not_after };
+        self.report.note(name, &order.issuer, what, now);
         self.failures.remove(&(name.clone(), order.issuer.clone()));
+        self.memory.forget(name, &order.issuer);
         self.advised.remove(name);
         self.log(name, &format!("issued by `{}`, until {}", order.issuer, life.not_after), now);
         if let Some(before) = self.lives.insert(name.clone(), life) {
@@ -200,11 +218,21 @@ impl Witness {
         }
     }
 
-    /// A CA did not do what it was asked.
-    pub(super) fn refused(&mut self, order: &OrderRow, issuer: &str, no: &No, error: &IssuerError, now: Timestamp) {
+    /// A CA did not do what it was asked; so many writes have got through before.
+    pub(super) fn refused(
+        &mut self,
+        order: &OrderRow,
+        issuer: &str,
+        no: &No,
+        error: &IssuerError,
+        (now, written): (Timestamp, u64),
+    ) {
         self.report.failures += 1;
         let name = order.certificate.as_str();
         self.log(name, &format!("`{issuer}`: {error}"), now);
+        self.memory.failed(name, issuer, error, now, written);
+        let what = if matches!(no, No::Refused(_)) { What::Refused } else { What::Failed };
+        self.report.note(name, issuer, what, now);
         if let No::Refused(_) = no {
             self.refusals.insert(name.to_owned(), (issuer.to_owned(), now));
         }

@@ -12,10 +12,12 @@ use rand::rngs::SmallRng;
 use super::SimulationError;
 use super::authority::Authority;
 use super::host::Host;
+use super::plug::{Milestone, Plugs};
 use super::script::Script;
 use super::trouble::{Refusal, Span};
 use super::witness::Witness;
 use crate::clock::{Clock, Timestamp};
+use crate::state::State;
 
 /// The world. Clones share it.
 #[derive(Clone)]
@@ -33,6 +35,7 @@ pub(super) struct Book {
     pub(super) authorities: BTreeMap<String, Authority>,
     pub(super) host: Host,
     pub(super) witness: Witness,
+    pub(super) plugs: Plugs,
     pub(super) random: SmallRng,
     pub(super) lifetimes: BTreeMap<String, Duration>,
     refusals: Vec<Refusal>,
@@ -53,6 +56,7 @@ impl World {
             authorities: authorities?,
             host: Host::new(script.host_down.clone(), script.host_fails),
             witness: Witness::new(script.start),
+            plugs: Plugs::default(),
             random: SmallRng::seed_from_u64(script.seed),
             lifetimes: script.lifetimes.clone(),
             refusals: script.refusals.clone(),
@@ -91,6 +95,16 @@ impl World {
 
     pub(super) fn skew(&self) -> i64 {
         self.0.skew.load(Ordering::SeqCst)
+    }
+
+    /// A milestone comes about: where the script has it so, the plug is pulled a few writes later.
+    pub(super) fn comes(&self, milestone: Milestone, state: &State) {
+        if state.fuse().is_set() {
+            return;
+        }
+        if let Some(writes) = self.with(|book, _| book.plugs.comes(milestone)) {
+            state.fuse().set(writes);
+        }
     }
 
     /// Looks into the book, or writes in it, at this instant.

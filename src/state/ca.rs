@@ -167,6 +167,13 @@ impl CaRow {
         Ok(Some(state.sealer().open(column(&row), &self.key_sealed)?))
     }
 
+    /// It says the same of certificate and key as that one: what was opened of either is good for both.
+    #[must_use]
+    pub fn opens_like(&self, other: &Self) -> bool {
+        let parts = |row: &Self| (row.certificate.clone(), row.key_sealed.clone(), row.key_uri.clone());
+        parts(self) == parts(other)
+    }
+
     /// The private key is in the database, or in a token.
     #[must_use]
     pub const fn has_key(&self) -> bool {

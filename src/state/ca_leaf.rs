@@ -180,13 +180,13 @@ async fn keep(
 
 /// The piece, with its last row again and again up to a power of two: the fewer kinds of statements there are, the more of
 /// them are prepared already, and saying a row twice is as saying it once.
-fn padded<T>(piece: &[T]) -> Vec<&T> {
+pub(super) fn padded<T>(piece: &[T]) -> Vec<&T> {
     let length = if piece.is_empty() { 0 } else { piece.len().next_power_of_two() };
     piece.iter().chain(std::iter::repeat_n(piece.last(), length).flatten()).take(length).collect()
 }
 
 /// What `count` numbers from `first` on become, with commas between them.
-fn numbered(first: usize, count: usize, word: impl Fn(usize) -> String) -> String {
+pub(super) fn numbered(first: usize, count: usize, word: impl Fn(usize) -> String) -> String {
     let mut text = String::new();
     for number in first..first + count {
         let comma = if number == first { "" } else { ", " };

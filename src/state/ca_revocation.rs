@@ -4,9 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::any::AnyRow;
 
+use super::ca_leaf::{numbered, padded};
 use super::row::{integer, optional_time, text, time};
 use super::{Result, State, Write, client, crl};
 use crate::clock::Timestamp;
+
+/// Serials that one statement asks for: a power of two.
+const PIECE: usize = 512;
 
 /// How a leaf of a private CA stands, and where that is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,15 +74,23 @@ impl CaStatusRow {
 }
 
 impl State {
-    /// How a leaf stands; `None` where the CA has issued no such serial.
+    /// How leaves of a CA stand: those of these serials that it has issued.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn ca_status(&self, ca: &str, serial: &str) -> Result<Option<CaStatusRow>> {
-        let statement = format!("SELECT {COLUMNS} FROM ca_certificate WHERE ca = $1 AND serial = $2");
-        let found =
-            sqlx::query(sqlx::AssertSqlSafe(statement)).bind(ca).bind(serial).fetch_optional(self.reader()).await?;
-        found.as_ref().map(CaStatusRow::read).transpose()
+    pub async fn ca_statuses(&self, ca: &str, serials: &[&str]) -> Result<Vec<CaStatusRow>> {
+        let mut found = Vec::with_capacity(serials.len());
+        for piece in serials.chunks(PIECE) {
+            let piece = padded(piece);
+            let numbers = numbered(2, piece.len(), |number| format!("${number}"));
+            let statement = format!("SELECT {COLUMNS} FROM ca_certificate WHERE ca = $1 AND serial IN ({numbers})");
+            let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(ca);
+            let query = piece.into_iter().fold(query, |query, serial| query.bind(*serial));
+            for row in &query.fetch_all(self.reader()).await? {
+                found.push(CaStatusRow::read(row)?);
+            }
+        }
+        Ok(found)
     }
 
     /// Writes down how leaves stand now, that the lists which they are in are to be made anew, and how much of this

@@ -369,11 +369,14 @@ impl State {
         .bind(now.millis())
         .execute(&mut **write)
         .await?;
-        // What was refused may be mended; what a CA or its limits put off stays put off.
-        sqlx::query("UPDATE obstacle SET retry_at = 0 WHERE certificate = $1 AND kind IN ('refused', 'operator')")
-            .bind(name)
-            .execute(&mut **write)
-            .await?;
+        // What was refused may be mended, and what was held back may be no longer what is wanted: limits are held against
+        // the next order anew. What a CA put off stays put off.
+        sqlx::query(
+            "UPDATE obstacle SET retry_at = 0 WHERE certificate = $1 AND kind IN ('refused', 'operator', 'held')",
+        )
+        .bind(name)
+        .execute(&mut **write)
+        .await?;
         Ok(())
     }
 

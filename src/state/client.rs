@@ -4,6 +4,7 @@
 
 pub mod certificate;
 pub mod list;
+pub mod news;
 pub mod renewal;
 pub mod trouble;
 

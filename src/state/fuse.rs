@@ -2,7 +2,7 @@
 //! machine had stopped there.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use sqlx::AnyPool;
 use sqlx::any::AnyPoolOptions;
@@ -11,12 +11,13 @@ use sqlx::any::AnyPoolOptions;
 #[derive(Debug)]
 pub struct Fuse {
     left: AtomicI64,
+    passed: AtomicU64,
     dead: OnceLock<AnyPool>,
 }
 
 impl Default for Fuse {
     fn default() -> Self {
-        Self { left: AtomicI64::new(UNLIMITED), dead: OnceLock::new() }
+        Self { left: AtomicI64::new(UNLIMITED), passed: AtomicU64::new(0), dead: OnceLock::new() }
     }
 }
 
@@ -39,6 +40,18 @@ impl Fuse {
         self.left.load(Ordering::SeqCst) == 0
     }
 
+    /// It was set, and not mended since.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.left.load(Ordering::SeqCst) != UNLIMITED
+    }
+
+    /// How many writes have got through.
+    #[must_use]
+    pub fn passed(&self) -> u64 {
+        self.passed.load(Ordering::SeqCst)
+    }
+
     /// The pool that a write goes to: the true one, or one to which nothing ever connects.
     pub(super) fn pass<'a>(&'a self, pool: &'a AnyPool) -> &'a AnyPool {
         let spend = |left: i64| match left {
@@ -47,7 +60,10 @@ impl Fuse {
         };
         match self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, spend) {
             Err(0) => self.dead.get_or_init(dead_pool),
-            _ => pool,
+            _ => {
+                self.passed.fetch_add(1, Ordering::SeqCst);
+                pool
+            }
         }
     }
 }

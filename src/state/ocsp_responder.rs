@@ -93,15 +93,25 @@ impl State {
     /// # Errors
     /// Where the database fails or the row is damaged.
     pub async fn newest_ocsp_responder(&self, ca: &str, generation: u32) -> Result<Option<OcspResponderRow>> {
-        let found = sqlx::query(
+        self.last_ocsp_responder(ca, generation, "").await
+    }
+
+    /// As `newest_ocsp_responder`, among those that are signed.
+    ///
+    /// # Errors
+    /// Where the database fails or the row is damaged.
+    pub async fn newest_signed_ocsp_responder(&self, ca: &str, generation: u32) -> Result<Option<OcspResponderRow>> {
+        self.last_ocsp_responder(ca, generation, "AND r.certificate IS NOT NULL").await
+    }
+
+    async fn last_ocsp_responder(&self, ca: &str, generation: u32, which: &str) -> Result<Option<OcspResponderRow>> {
+        let statement = format!(
             "SELECT r.ca, r.serial, r.key_sealed, r.not_before, r.not_after, r.certificate, c.to_be_signed \
              FROM ocsp_responder r JOIN ca_certificate c ON c.ca = r.ca AND c.serial = r.serial \
-             WHERE r.ca = $1 AND r.generation = $2 ORDER BY r.not_after DESC, r.serial LIMIT 1",
-        )
-        .bind(ca)
-        .bind(i64::from(generation))
-        .fetch_optional(self.reader())
-        .await?;
+             WHERE r.ca = $1 AND r.generation = $2 {which} ORDER BY r.not_after DESC, r.serial LIMIT 1"
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(ca).bind(i64::from(generation));
+        let found = query.fetch_optional(self.reader()).await?;
         found.as_ref().map(OcspResponderRow::read).transpose()
     }
 
@@ -162,16 +172,20 @@ impl State {
         Ok(())
     }
 
-    /// Forgets the keys of responders that ended before `before`. Their certificates stay on record.
+    /// Forgets the keys of responders that ended before `before`, those of the root (generation 0) only where that
+    /// has another: else it would not be seen that it had one. Their certificates stay on record.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn forget_ocsp_responders(&self, ca: &str, before: Timestamp) -> Result<()> {
-        sqlx::query("DELETE FROM ocsp_responder WHERE ca = $1 AND not_after < $2")
-            .bind(ca)
-            .bind(before.millis())
-            .execute(self.writer())
-            .await?;
+    pub async fn forget_ocsp_responders(&self, ca: &str, generation: u32, before: Timestamp) -> Result<()> {
+        sqlx::query(
+            "DELETE FROM ocsp_responder WHERE ca = $1 AND not_after < $2 AND (generation > 0 OR generation = $3)",
+        )
+        .bind(ca)
+        .bind(before.millis())
+        .bind(i64::from(generation))
+        .execute(self.writer())
+        .await?;
         Ok(())
     }
 }

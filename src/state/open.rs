@@ -77,9 +77,7 @@ impl State {
         MIGRATIONS.run(&pool).await.map_err(explain_migration)?;
         let sealer = Sealer::from_base64(&Sealer::generate_base64()?)?;
         let node = "simulated".to_owned();
-        let (wake, wake_notify, fuse) = (Notify::new(), Notify::new(), Fuse::default());
-        let (read, write, backend, lock) = (pool.clone(), pool, Backend::Sqlite, Lock::None);
-        Ok(Self(Arc::new(Inner { read, write, backend, sealer, node, wake, wake_notify, lock, fuse })))
+        Ok(Self::new((pool.clone(), pool, Backend::Sqlite, Lock::None), sealer, node))
     }
 
     fn assemble(
@@ -91,8 +89,13 @@ impl State {
         lock: Lock,
     ) -> Self {
         let node = settings.node.clone();
-        let (wake, wake_notify, fuse) = (Notify::new(), Notify::new(), Fuse::default());
-        Self(Arc::new(Inner { read, write, backend, sealer, node, wake, wake_notify, lock, fuse }))
+        Self::new((read, write, backend, lock), sealer, node)
+    }
+
+    fn new((read, write, backend, lock): (AnyPool, AnyPool, Backend, Lock), sealer: Sealer, node: String) -> Self {
+        let (wake, wake_notify, wake_lists) = (Notify::new(), Notify::new(), Notify::new());
+        let fuse = Fuse::default();
+        Self(Arc::new(Inner { read, write, backend, sealer, node, wake, wake_notify, wake_lists, lock, fuse }))
     }
 }
 

@@ -279,22 +279,27 @@ async fn insert(
     Ok(())
 }
 
-#[cfg(test)]
 impl VersionRow {
-    /// A version for tests that look at rows only: its key does not open.
-    pub(crate) fn sample(names: &[&str], not_before: Timestamp, not_after: Timestamp) -> Self {
+    /// A version that nobody has stored: for simulations, and for tests that look at rows only. Its key does not open.
+    #[must_use]
+    pub(crate) fn without_key(
+        certificate: &str,
+        names: &[String],
+        not_before: Timestamp,
+        not_after: Timestamp,
+    ) -> Self {
         Self {
-            id: "version".into(),
-            certificate: "a".into(),
+            id: "version".to_owned(),
+            certificate: certificate.to_owned(),
             number: 1,
             order_id: None,
-            issuer: "ca".into(),
+            issuer: "ca".to_owned(),
             directory_url: None,
             order_url: None,
             profile: None,
-            serial: "01".into(),
-            names: names.iter().map(ToString::to_string).collect(),
-            key_type: "ecdsa-p256".into(),
+            serial: "01".to_owned(),
+            names: names.to_vec(),
+            key_type: "ecdsa-p256".to_owned(),
             key_sealed: String::new(),
             chain: String::new(),
             not_before,
@@ -306,5 +311,12 @@ impl VersionRow {
             not_replaced: false,
             renewal: RenewalRow::default(),
         }
+    }
+
+    /// The version of a certificate `a`.
+    #[cfg(test)]
+    pub(crate) fn sample(names: &[&str], not_before: Timestamp, not_after: Timestamp) -> Self {
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        Self::without_key("a", &names, not_before, not_after)
     }
 }

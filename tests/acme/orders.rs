@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use renewd::clock::Clock;
+use renewd::config::Profile;
 use renewd::issuer::{Acme, AcmeSettings, IssuerError, Progress};
 use renewd::pki::chain::Chain;
 use serde_json::{Value, json};
@@ -275,4 +276,127 @@ async fn what_is_not_known_is_passed_over() {
     let broken = tokio::time::timeout(Duration::from_secs(1), finish(&acme, &state, &wanted)).await;
     assert!(!matches!(broken, Ok(Ok(()))), "the fake does not finalize what is not authorized");
     assert!(state.owed_txts("www.example.com").await.unwrap().is_empty(), "nothing is proved that is proved");
+}
+
+#[tokio::test]
+async fn nothing_is_proved_that_was_not_ordered() {
+    let lab = Lab::new(Script { ready: false, ..Script::default() }).await;
+    lab.ca.edit(Endpoint::Authorization, |authorization| authorization["identifier"]["value"] = "victim.test".into());
+    let error = lab.fail(&lab.acme(), "www.example.com").await;
+    assert!(error.to_string().contains("proof of `victim.test`, which was not ordered"), "{error}");
+    assert!(lab.state.owed_txts("www.example.com").await.unwrap().is_empty());
+    assert_eq!(lab.count(Endpoint::Challenge), 0);
+    // A domain above the name may stand for it, in whatever spelling: then DNS is what is missing here.
+    lab.ca.behave();
+    lab.ca.edit(Endpoint::Authorization, |authorization| authorization["identifier"]["value"] = "Example.COM.".into());
+    let error = lab.fail(&lab.acme(), "api.example.com").await;
+    assert!(!error.to_string().contains("not ordered"), "{error}");
+    assert_eq!(lab.ca.complaints(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_authorization_without_dns_01_is_told_with_what_there_is() {
+    let lab = Lab::new(Script { ready: false, ..Script::default() }).await;
+    lab.ca.edit(Endpoint::Authorization, |authorization| {
+        authorization["challenges"][0]["type"] = "quantum-\u{1b}[31m01".into();
+    });
+    let error = lab.fail(&lab.acme(), "example.com").await;
+    let words = "offers no dns-01 challenge for `example.com`, only [quantum- [31m01]";
+    assert!(matches!(&error, IssuerError::Account { what } if what.contains(words)), "{error}");
+}
+
+#[tokio::test]
+async fn an_order_of_another_profile_than_is_required_is_not_finalized() {
+    let lab = Lab::new(Script::default()).await;
+    let acme = lab.acme();
+    for endpoint in [Endpoint::NewOrder, Endpoint::Order] {
+        lab.ca.edit(endpoint, |order| order["profile"] = "longlived".into());
+    }
+    for (profile, fits) in [(Profile::Required("classic".into()), false), (Profile::Preferred("classic".into()), true)]
+    {
+        let wanted = crate::world::certificate(&["example.com"], Some(profile));
+        crate::world::order(&lab.state, &wanted).await;
+        let done = finish(&acme, &lab.state, &wanted).await;
+        assert_eq!(done.is_ok(), fits, "{done:?}");
+        if let Err(error) = done {
+            let words = "the order has the profile `longlived`, and `classic` is required";
+            assert!(error.to_string().contains(words) && error.ends_order(), "{error}");
+            assert_eq!(lab.count(Endpoint::Finalize), 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_profile_that_holds_fewer_names_is_left_out_where_it_is_only_preferred() {
+    let lab = Lab::new(Script { few_names: Some(("classic", 25)), ..Script::default() }).await;
+    let acme = lab.acme();
+    let names: Vec<String> = (0..100).map(|number| format!("n{number}.example.com")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let wanted = crate::world::certificate(&names, Some(Profile::Required("classic".to_owned())));
+    crate::world::order(&lab.state, &wanted).await;
+    let error = finish(&acme, &lab.state, &wanted).await.unwrap_err();
+    assert!(matches!(&error, IssuerError::Refused { detail } if detail.contains("more than 25")), "{error}");
+    for (count, profile) in [(25, Some("classic")), (100, None)] {
+        let wanted = crate::world::certificate(&names[..count], Some(Profile::Preferred("classic".to_owned())));
+        let id = crate::world::order(&lab.state, &wanted).await;
+        finish(&acme, &lab.state, &wanted).await.unwrap();
+        let order = row(&lab.state, &wanted, &id).await;
+        let leaf = Chain::from_pem(&order.chain.unwrap()).unwrap().leaf().clone();
+        assert_eq!((leaf.names.len(), order.profile.as_deref()), (count, profile));
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_for_other_names_replaces_nothing() {
+    let lab = Lab::new(Script::default()).await;
+    let acme = lab.acme();
+    for (names, words) in [
+        (&["a.example.com", "evil.test"][..], "unexpected [evil.test]"),
+        (&["b.example.com"][..], "missing [a.example.com], unexpected [b.example.com]"),
+    ] {
+        lab.ca.misname(Some(names));
+        let (wanted, id) = lab.order("a.example.com").await;
+        let error = finish(&acme, &lab.state, &wanted).await.unwrap_err();
+        assert!(matches!(&error, IssuerError::BadChain { detail } if detail.contains(words)), "{error}");
+        assert!(error.ends_order() && row(&lab.state, &wanted, &id).await.chain.is_none());
+    }
+    lab.ca.misname(None);
+    lab.obtain(&acme, "a.example.com").await;
+}
+
+#[tokio::test]
+async fn an_order_that_the_ca_hands_back_is_gone_on_with_or_given_up() {
+    let lab = Lab::new(Script::default()).await;
+    let acme = lab.acme();
+    let base = lab.ca.directory_url().replace("/dir", "");
+    let first = lab.obtain(&acme, "example.com").await;
+    let before = lab.ca.requests(Endpoint::Order).len();
+    // The same order, valid already, with a certificate for the first one's key.
+    let again = |status: &str| {
+        let order = json!({
+            "status": status, "identifiers": [{ "type": "dns", "value": "example.com" }],
+            "authorizations": [format!("{base}/authorization/0-0")], "finalize": format!("{base}/finalize/0"),
+            "certificate": format!("{base}/certificate/0"),
+        });
+        Reply { status: 201, ..Reply::json(&order) }.with("location", &format!("{base}/order/0"))
+    };
+    lab.ca.next(Endpoint::NewOrder, again("valid"));
+    let error = lab.fail(&acme, "example.com").await;
+    assert!(matches!(&error, IssuerError::BadChain { detail } if detail.contains("another key")), "{error}");
+    assert!(error.ends_order(), "the next attempt asks for a new one");
+    // A ready one that was never finalized, as after a crash behind newOrder.
+    lab.ca.next(Endpoint::Finalize, Reply::html(500));
+    lab.fail(&acme, "b.example.com").await;
+    let ready = |status: &str| {
+        let order = json!({
+            "status": status, "identifiers": [{ "type": "dns", "value": "b.example.com" }],
+            "authorizations": [format!("{base}/authorization/1-0")], "finalize": format!("{base}/finalize/1"),
+        });
+        Reply { status: 201, ..Reply::json(&order) }.with("location", &format!("{base}/order/1"))
+    };
+    lab.ca.next(Endpoint::NewOrder, ready("ready"));
+    let (wanted, id) = lab.order("b.example.com").await;
+    finish(&acme, &lab.state, &wanted).await.unwrap();
+    assert!(row(&lab.state, &wanted, &id).await.url.unwrap().ends_with("/order/1"));
+    assert!(first.chain.is_some() && lab.ca.requests(Endpoint::Order).len() >= before);
 }

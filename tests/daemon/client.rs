@@ -170,6 +170,9 @@ fn somebodys_own_request_is_signed_and_nothing_is_smuggled_in() {
     assert!(!out.join("bob.key").exists());
     let no_key = refused(&daemon, &["client", "download", "bob", "--part", "key", "--out", path(&home.file("x"))]);
     assert!(no_key.contains("made elsewhere"), "{no_key}");
+    let request = home.file("request");
+    assert!(daemon.cli(&["client", "download", "bob", "--part", "csr", "--out", path(&request)]).status.success());
+    assert_eq!(text(&request), text(&plain), "as it came");
 
     for (name, extension) in [
         ("m1", "basicConstraints=critical,CA:TRUE"),
@@ -252,14 +255,40 @@ fn lists_are_filtered_and_paged() {
 
 #[test]
 fn renewal_keeps_the_identity_and_an_id_is_issued_once() {
-    let (_home, daemon) = start();
-    let first = issue(&daemon, &["--cn", "Ann", "--id", "ann@example.com"]);
-    let again = issue(&daemon, &["--cn", "Ann", "--id", "ann@example.com"]);
+    let (home, daemon) = start();
+    let words = [
+        "--cn",
+        "Ann",
+        "--id",
+        "ann@example.com",
+        "--email",
+        "ann@example.com",
+        "--org",
+        "Example",
+        "--ou",
+        "Unit",
+        "--country",
+        "DE",
+        "--name",
+        "ann.example",
+    ];
+    let first = issue(&daemon, &words);
+    let certificate = |name: &str| {
+        let file = home.file(name);
+        daemon.cli(&["client", "download", "ann@example.com", "--part", "crt", "--out", path(&file)]);
+        let subject = openssl_says(&["x509", "-noout", "-subject", "-ext", "extendedKeyUsage", "-in", path(&file)]);
+        (openssl::names(&text(&file)), subject, openssl::public_key_of_cert(&text(&file)))
+    };
+    let (names, subject, key) = certificate("first.crt");
+    let again = issue(&daemon, &words);
     assert_eq!((&first["id"], &first["serial"]), (&again["id"], &again["serial"]));
     let other = refused(&daemon, &["client", "issue", "--ca", "own", "--cn", "Eve", "--id", "ann@example.com"]);
     assert!(other.contains("with another common name"), "{other}");
     let renewed = daemon.cli_json(&["client", "renew", "Ann"]);
     assert_eq!((&renewed["id"], &renewed["version"]), (&first["id"], &2.into()));
+    let (names_again, subject_again, other_key) = certificate("second.crt");
+    assert_eq!((names_again, subject_again), (names, subject), "the same identity");
+    assert_ne!(other_key, key, "with a new key");
     assert_ne!(renewed["serial"], first["serial"]);
     let both = renewed["certificates"].as_array().unwrap();
     assert_eq!((both.len(), &both[1]["superseded"], &both[1]["serial"]), (2, &true.into(), &first["serial"]));
@@ -280,26 +309,35 @@ fn a_client_is_renewed_without_being_asked() {
     let mut daemon = Daemon::start_with_env(&home, &[clock.variable()]);
     issue(&daemon, &["--cn", "Ann", "--days", "30", "--auto-renew"]);
     issue(&daemon, &["--cn", "Bob", "--days", "30"]);
+    issue(&daemon, &["--cn", "Eve", "--days", "25"]);
+    let listed = |daemon: &Daemon, status: &str| {
+        let list = daemon.cli_json(&["client", "list", "--status", status]);
+        let clients = list["clients"].as_array().unwrap().iter();
+        clients.map(|one| one["identifier"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
     clock.set(19 * DAY);
     assert_eq!(daemon.cli_json(&["client", "show", "ann"])["version"], 1);
+    assert_eq!(
+        (listed(&daemon, "valid"), listed(&daemon, "expiring")),
+        (vec!["ann".into(), "bob".into()], vec!["eve".to_owned()])
+    );
     clock.set(21 * DAY);
     daemon.until(LIMIT, "it is renewed", |daemon| daemon.cli_json(&["client", "show", "ann"])["version"] == 2);
-    let expiring = daemon.cli_json(&["client", "list", "--status", "expiring"]);
-    assert_eq!(
-        (expiring["clients"].as_array().unwrap().len(), &expiring["clients"][0]["identifier"]),
-        (1, &"bob".into())
-    );
+    assert_eq!(listed(&daemon, "expiring"), ["eve", "bob"], "whose end is nearest comes first");
+    assert_eq!((listed(&daemon, "valid"), listed(&daemon, "expired")), (vec!["ann".to_owned()], vec![]));
     assert_eq!(daemon.cli_json(&["client", "show", "bob"])["version"], 1);
     daemon.cli_json(&["client", "auto-renew", "bob"]);
     daemon.until(LIMIT, "the other is, too", |daemon| daemon.cli_json(&["client", "show", "bob"])["version"] == 2);
-    // What cannot be renewed is tried again, says why, and harms no other.
+    // Those of a CA that is in the config no more rest, and say why.
     home.save(&config(&home, "").replace("[ca.own]", "[ca.new]"));
     assert!(daemon.cli(&["reload"]).status.success());
     clock.set(42 * DAY);
     daemon.until(LIMIT, "it says why", |daemon| {
         let view = daemon.cli_json(&["client", "show", "ann"]);
-        view["renewal_error"].as_str().is_some_and(|error| error.contains("there is no CA `own`"))
+        view["renewal_error"].as_str().is_some_and(|error| error.contains("its CA is not in the config any more"))
     });
+    assert_eq!(listed(&daemon, "expired"), ["eve"]);
+    assert_eq!(listed(&daemon, "expiring"), ["ann", "bob"]);
 }
 
 #[test]

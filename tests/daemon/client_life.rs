@@ -77,7 +77,7 @@ fn renewals_that_fail_are_told_and_end() {
     assert_eq!(health(&daemon), ("ok".to_owned(), "ok".to_owned()));
     let metrics = |daemon: &Daemon, line: &str| daemon.get("/metrics").text().contains(line);
     assert!(metrics(&daemon, "renewd_clients{status=\"valid\"} 3\n"));
-    daemon.reload_by_saving(&home, &good.replace("[ca.own]", "[ca.new]"));
+    daemon.reload_by_saving(&home, &format!("{good}\n[ca.own.profile.client]\nlifetime = \"10d\"\n"));
     clock.set(29 * DAY);
     daemon.until(LIMIT, "it is told", |_| !receiver.of_kind("failed").is_empty());
     daemon.until(LIMIT, "both fail", |daemon| metrics(daemon, "renewd_clients_troubled{trouble=\"failing\"} 2\n"));
@@ -85,7 +85,7 @@ fn renewals_that_fail_are_told_and_end() {
     daemon.until(LIMIT, "health says so", |daemon| health(daemon) == degraded);
     assert!(metrics(&daemon, "renewd_clients{status=\"expiring\"} 3\n"), "{}", daemon.get("/metrics").text());
     let told = &receiver.of_kind("failed")[0];
-    assert!(told["detail"].as_str().unwrap().contains("there is no CA `own`"), "{told}");
+    assert!(told["detail"].as_str().unwrap().contains("the profile `client` allows 10 at most"), "{told}");
     assert_eq!((&told["issuer"], &told["certificate"]), (&"own".into(), &Value::Null), "{told}");
 
     clock.set(31 * DAY);

@@ -1,7 +1,9 @@
 //! CRLs as verifiers see them: openssl, gnutls, nginx, Python's cryptography and pkilint.
 
 mod crash;
+mod rest;
 mod service;
+mod told;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -121,6 +121,11 @@ fn a_request_is_signed_and_the_chain_printed() {
     assert_eq!((&answer["repeated"], &answer["serial"]), (&Value::Bool(true), &openssl::serial(leaf).into()));
     let other = signed(&daemon, &csr, "server", &["--lifetime", "12h"]);
     assert_ne!(other[0], *leaf, "another lifetime is another wish");
+    let client = described(&signed(&daemon, &csr, "client", &[])[0]);
+    assert!(
+        client.contains("TLS Web Client Authentication\n") && !client.contains("Server"),
+        "another profile: {client}"
+    );
     assert!(described(&other[0]).contains("No Revocation Available") || described(&other[0]).contains("2.5.29.56"));
 }
 
@@ -138,6 +143,11 @@ fn the_same_request_later_is_one_for_the_next_certificate() {
     let second = signed(&daemon, &csr, "server", &[]);
     assert_ne!(second[0], first[0]);
     assert_eq!(signed(&daemon, &csr, "server", &[]), second);
+    // Nobody is given what is revoked.
+    daemon.cli_json(&["ca", "revoke", "own", &openssl::serial(&second[0]), "--reason", "superseded"]);
+    let third = signed(&daemon, &csr, "server", &[]);
+    assert_ne!(third[0], second[0]);
+    assert_eq!(signed(&daemon, &csr, "server", &[]), third);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::harness::{Daemon, said};
 use crate::home::{Home, STORE};
-use crate::own_ca::{LIMIT, config, plain};
+use crate::own_ca::{Clock, DAY, LIMIT, config, plain};
 use crate::peers::{openssl, programs};
 
 const NAME: &str = "a.example.test";
@@ -173,6 +173,8 @@ fn a_root_from_elsewhere_issues_and_has_successors() {
     let chain = issues_under(&daemon, &root);
     assert_ne!(openssl::certificates(&root)[0], chain[1], "an issuing certificate below the old root");
     assert!(refused(&daemon, &import).contains("generation 2 of the CA already"));
+    let outside = refused(&daemon, &["client", "issue", "--ca", "own", "--cn", "x.example.com"]);
+    assert!(outside.contains("permitted: example.test"), "the root's constraints bind what is below it: {outside}");
     assert!(daemon.terminate().success());
 }
 
@@ -182,6 +184,7 @@ fn an_issuing_ca_comes_with_its_chain_and_nothing_else_does() {
     let old = Made::root(&home, "old", OLD_SUBJECT, &[]);
     let issuing = old.issuing(&home, "Issuing", ISSUING);
     let other = Made::root(&home, "other", "/CN=Other", &[]);
+    let namesake = Made::root(&home, "namesake", OLD_SUBJECT, &[]);
     let leaf = old.issuing(&home, "Leaf", "basicConstraints=CA:FALSE\n");
     let weak = old.issuing(&home, "Unsigning", "basicConstraints=CA:TRUE\nkeyUsage=cRLSign\n");
     let narrow = Made::root(&home, "narrow", "/CN=Narrow", &["-addext", "basicConstraints=critical,CA:TRUE,pathlen:0"]);
@@ -195,6 +198,7 @@ fn an_issuing_ca_comes_with_its_chain_and_nothing_else_does() {
         (imported(&issuing, &issuing.key, None), "was issued by `Old Root`, whose certificate was not given"),
         (imported(&issuing, &other.key, Some(&old)), "no certificate of those given is for the key"),
         (imported(&issuing, &issuing.key, Some(&other)), "was not given"),
+        (imported(&issuing, &issuing.key, Some(&namesake)), "was not signed by the key of the `Old Root`"),
         (imported(&leaf, &leaf.key, Some(&old)), "do not say CA:TRUE"),
         (imported(&weak, &weak.key, Some(&old)), "no keyCertSign"),
         (imported(&below, &below.key, Some(&narrow)), "`Narrow` allows no CA below it"),
@@ -216,6 +220,20 @@ fn an_issuing_ca_comes_with_its_chain_and_nothing_else_does() {
     for word in ["gehe1mes-Wort", "falsches-Wort", "PRIVATE KEY"] {
         assert!(!daemon.log().contains(word), "{word} is in the log");
     }
+}
+
+#[test]
+fn what_has_ended_is_not_imported() {
+    let home = Home::new();
+    home.save(&config(&home, ""));
+    let clock = Clock::new(&home);
+    let daemon = Daemon::start_with_env(&home, &[clock.variable()]);
+    let old = Made::root(&home, "old", OLD_SUBJECT, &[]);
+    let import = ["ca", "import", "own", "--certificate", path(&old.certificate), "--key", path(&old.key)];
+    clock.set(301 * DAY);
+    let said = refused(&daemon, &import);
+    assert!(said.contains("`Old Root` expired at"), "{said}");
+    assert_eq!(generations(&daemon), 1);
 }
 
 #[test]
@@ -266,6 +284,13 @@ fn the_root_goes_offline_and_signs_the_next_generation_there() {
     assert_eq!(openssl::certificates(&read(&signed))[0], chain[1]);
     assert!(refused(&daemon, &["ca", "install", "own", "--certificate", path(&signed)]).contains("no request waits"));
 
+    let other = Made::root(&home, "other", "/CN=Other", &[]);
+    let other = other.pkcs12(&home, &other, "gehe1mes-Wort");
+    let said = refused(
+        &daemon,
+        &["ca", "root", "restore", "own", "--pkcs12", path(&other), "--password-file", path(&password)],
+    );
+    assert!(said.contains("the key is not that of the root"), "{said}");
     let restore = ["ca", "root", "restore", "own", "--pkcs12", path(&file), "--password-file", path(&password)];
     assert!(done(&daemon, &restore).contains("its key is here"));
     done(&daemon, &["ca", "rotate", "own"]);

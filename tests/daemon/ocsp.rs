@@ -9,10 +9,12 @@ use crate::harness::{Answer, Daemon};
 use crate::home::{Home, STORE};
 use crate::peers::{openssl, programs};
 
+mod agreement;
 mod life;
 mod protocol;
 mod query;
 mod reading;
+mod root;
 mod verifiers;
 
 use query::{Hash, Issuer};

@@ -107,6 +107,57 @@ fn a_token_that_is_missing_is_told_of_and_taken_when_it_is_there_again() {
     assert_eq!(verified(&daemon, "ecdsa-p256")[1], before[1]);
 }
 
+/// What `doctor` says of the CA, and whether it found an error.
+fn examined(daemon: &Daemon) -> (bool, String) {
+    let output = daemon.cli(&["doctor"]);
+    (output.status.success(), said(&output))
+}
+
+#[test]
+fn a_token_lost_at_run_time_is_found_by_doctor_and_health_and_taken_again_at_a_start() {
+    let (home, token) = (Home::new(), SoftHsm::with_pin(PIN));
+    let text = config(&home, &["ecdsa-p256"]);
+    home.save(&text);
+    let mut daemon = Daemon::start_with_env(&home, &[token.variable()]);
+    daemon.until_all(LIMIT, "stored");
+    let (well, told) = examined(&daemon);
+    assert!(well && !told.contains("on no record"), "{told}");
+    token.unplug();
+    let (well, told) = examined(&daemon);
+    assert!(!well && told.contains(LABEL), "{told}");
+    let troubled = |daemon: &Daemon| daemon.json("/health")["checks"]["authorities"]["troubled"].clone();
+    assert_eq!(troubled(&daemon), 1);
+    // It comes back, and its PIN is elsewhere.
+    assert!(daemon.terminate().success());
+    token.plug();
+    std::fs::rename(home.file("pin"), home.file("another-pin")).unwrap();
+    home.save(&text.replace("file = \"pin\"", "file = \"another-pin\""));
+    let mut daemon = Daemon::start_with_env(&home, &[token.variable()]);
+    let (well, told) = examined(&daemon);
+    assert!(well, "{told}");
+    assert_eq!(troubled(&daemon), 0);
+    assert!(daemon.cli(&["renew", "ecdsa-p256.test", "--force", "--wait"]).status.success());
+    verified(&daemon, "ecdsa-p256");
+    assert!(daemon.terminate().success());
+    assert!(!daemon.log().contains(PIN), "the PIN is in the log");
+}
+
+#[test]
+fn a_key_that_a_power_cut_left_in_the_token_is_told_of() {
+    let (home, token) = (Home::new(), SoftHsm::with_pin(PIN));
+    home.save(&config(&home, &["ecdsa-p256"]));
+    let cut = [token.variable(), (renewd::crash::VARIABLE, "token_key_made")];
+    assert!(!Daemon::spawn(&home, &cut).wait().success(), "it was killed");
+    let mut daemon = Daemon::start_with_env(&home, &[token.variable()]);
+    daemon.until_all(LIMIT, "stored");
+    verified(&daemon, "ecdsa-p256");
+    let (well, told) = examined(&daemon);
+    assert!(well, "{told}");
+    assert_eq!(told.matches("holds a key `renewd ecdsa-p256 root`").count(), 1, "{told}");
+    assert!(told.contains("--delete-object --type privkey"), "{told}");
+    assert!(!told.contains("renewd ecdsa-p256 1"), "what is on record is no stray: {told}");
+}
+
 #[test]
 fn a_wrong_pin_is_tried_once() {
     let (home, token) = (Home::new(), SoftHsm::with_pin("another-PIN"));

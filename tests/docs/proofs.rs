@@ -28,9 +28,12 @@ fn is_test(name: &str) -> bool {
     })
 }
 
-/// The module is the file, a folder above it, or written out in it.
+/// The module is the file, a folder above it, or written out in it; `x_tests.rs` holds the tests of `x`.
 fn holds(file: &Path, text: &str, module: &str) -> bool {
-    let named = |part: std::path::Component<'_>| Path::new(part.as_os_str()).file_stem() == Some(module.as_ref());
+    let named = |part: std::path::Component<'_>| {
+        let stem = Path::new(part.as_os_str()).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        stem == module || stem.strip_suffix("_tests").is_some_and(|of| of == module || module == "tests")
+    };
     file.components().any(named) || text.contains(&format!("mod {module} {{"))
 }
 

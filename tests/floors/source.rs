@@ -95,7 +95,10 @@ fn without_attributes(words: Vec<String>) -> Vec<String> {
 pub fn type_names(text: &str) -> Vec<String> {
     let words = words(text);
     let defines = |word: &str| matches!(word, "struct" | "enum" | "union" | "trait" | "type");
-    words.windows(2).filter(|pair| defines(&pair[0])).map(|pair| pair[1].clone()).collect()
+    // What tower calls so is called so in whatever implements its traits.
+    let is_given = |pair: &[String]| pair[0] == "type" && pair[1] == "Service";
+    let pairs = words.windows(2).filter(|pair| defines(&pair[0]) && !is_given(pair));
+    pairs.map(|pair| pair[1].clone()).collect()
 }
 
 /// Words, `::` and single signs; no comments, no contents of strings, no blanks.

@@ -134,7 +134,7 @@ impl Bind {
              session-keyfile \"{folder}/session.key\";\n managed-keys-directory \"{folder}\";\n \
              listen-on port {} {{ 127.0.0.1; }};\n listen-on-v6 {{ none; }};\n server-id \"{}\";\n \
              recursion yes;\n allow-recursion {{ 127.0.0.1; }};\n \
-             minimal-responses no;\n dnssec-validation no;\n notify no;\n empty-zones-enable no;\n \
+             minimal-responses no;\n check-names primary ignore;\n dnssec-validation no;\n notify no;\n empty-zones-enable no;\n \
              allow-transfer {{ 127.0.0.1; }};\n allow-query {{ 127.0.0.1; }};\n}};\ncontrols {{ }};\n{}{}\
              zone \".\" {{ type primary; file \"root.zone\"; }};\n",
             self.port,

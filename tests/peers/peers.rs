@@ -10,6 +10,8 @@
 
 #[path = "bind.rs"]
 pub mod bind;
+#[path = "cache.rs"]
+pub mod cache;
 #[path = "certificates.rs"]
 pub mod certificates;
 #[path = "curl.rs"]

@@ -49,8 +49,9 @@ async fn issued(state: &State, identifier: &str, id: &str, serial: &str, days: u
     let client = row(state, identifier).await.id;
     let (not_before, not_after) = (NOW, NOW.plus(DAY * days));
     let renew_at = NOW.plus(DAY * days * 2 / 3);
-    let one = IssuedClient { id: id.to_owned(), client, serial: serial.to_owned(), not_before, not_after, renew_at };
-    state.client_certificates_issued(&[one]).await.unwrap();
+    let (id, serial, ca) = (id.to_owned(), serial.to_owned(), "own".to_owned());
+    let one = IssuedClient { id, client, ca, number: 1, serial, not_before, not_after, renew_at };
+    state.client_certificates_issued(&[one], NOW).await.unwrap();
 }
 
 pub(super) async fn an_identity_is_written_once_and_issued_once(state: &State) {

@@ -28,6 +28,8 @@ pub enum EventKind {
     ConfigRefused,
     /// A CA, or our account at it, orders nothing until somebody does something.
     IssuerTrouble,
+    /// A CRL of our own is late, or is not what is found where leaves say that it is.
+    CrlTrouble,
     /// A certificate was revoked.
     Revoked,
     /// The clock cannot be trusted.
@@ -52,7 +54,7 @@ pub enum Severity {
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Issued,
         Self::Renewed,
         Self::AriReplaced,
@@ -63,6 +65,7 @@ impl EventKind {
         Self::StoreFailed,
         Self::ConfigRefused,
         Self::IssuerTrouble,
+        Self::CrlTrouble,
         Self::Revoked,
         Self::ClockWrong,
         Self::Recovered,
@@ -83,6 +86,7 @@ impl EventKind {
             Self::StoreFailed => "store_failed",
             Self::ConfigRefused => "config_refused",
             Self::IssuerTrouble => "issuer_trouble",
+            Self::CrlTrouble => "crl_trouble",
             Self::Revoked => "revoked",
             Self::ClockWrong => "clock_wrong",
             Self::Recovered => "recovered",
@@ -108,6 +112,7 @@ impl EventKind {
             | Self::NotServed
             | Self::StoreFailed
             | Self::IssuerTrouble
+            | Self::CrlTrouble
             | Self::ClockWrong => Severity::Error,
         }
     }

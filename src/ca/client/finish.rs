@@ -77,7 +77,7 @@ impl Clients {
             outcomes.push(chain.map(|chain| issued.push(noted(row, &chain, now))));
         }
         crash::named("client_signed");
-        self.state.client_certificates_issued(&issued).await?;
+        self.state.client_certificates_issued(&issued, now).await?;
         crash::named("client_noted");
         Ok(outcomes)
     }
@@ -154,6 +154,8 @@ fn noted(row: &ClientCertificateRow, chain: &Chain, now: Timestamp) -> IssuedCli
     IssuedClient {
         id: row.id.clone(),
         client: row.client.clone(),
+        ca: row.ca.clone(),
+        number: row.number,
         serial: leaf.serial.to_string(),
         not_before: leaf.not_before,
         not_after: leaf.not_after,

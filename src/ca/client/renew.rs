@@ -102,10 +102,20 @@ impl Clients {
                     );
                 }
                 Err(ClientError::State(error)) => return Err(error.into()),
+                Err(_) if !self.registry.configured().contains(&client.ca) => self.let_orphans_rest().await?,
                 Err(failed) => self.put_off(client, &failed, now).await?,
             }
         }
         Ok(due.len())
+    }
+
+    /// Clients of CAs that were taken out of the config are not renewed by themselves any more: whoever took the CA out
+    /// knows. They go on when it is put back.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn let_orphans_rest(&self) -> Result<(), ClientError> {
+        Ok(self.state.rest_clients_but(&self.registry.configured()).await?)
     }
 
     async fn put_off(&self, client: &ClientRow, failed: &ClientError, now: Timestamp) -> Result<(), ClientError> {

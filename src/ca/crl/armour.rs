@@ -8,18 +8,24 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 /// Octets on a line of 64 characters.
 const LINE: usize = 48;
 
-/// Octets read at once: whole lines.
-const PIECE: usize = LINE * 1024;
+/// Characters that they become.
+const CHARACTERS: usize = 64;
+
+/// Lines that are read and written at once.
+const LINES: usize = 4096;
 
 /// Writes everything that `der` has left as one PEM section.
 pub(super) fn write(der: &mut impl Read, out: &mut impl Write) -> io::Result<()> {
     out.write_all(b"-----BEGIN X509 CRL-----\n")?;
-    let mut piece = Vec::with_capacity(PIECE);
-    while der.by_ref().take(PIECE as u64).read_to_end(&mut piece)? > 0 {
+    let (mut piece, mut text) = (Vec::with_capacity(LINES * LINE), vec![0; LINES * (CHARACTERS + 1)]);
+    while der.by_ref().take((LINES * LINE) as u64).read_to_end(&mut piece)? > 0 {
+        let mut end = 0;
         for line in piece.chunks(LINE) {
-            out.write_all(BASE64.encode(line).as_bytes())?;
-            out.write_all(b"\n")?;
+            end += BASE64.encode_slice(line, &mut text[end..]).map_err(io::Error::other)?;
+            text[end] = b'\n';
+            end += 1;
         }
+        out.write_all(&text[..end])?;
         piece.clear();
     }
     out.write_all(b"-----END X509 CRL-----\n")
@@ -34,7 +40,7 @@ mod tests {
 
     #[test]
     fn armour_is_taken_off_again() {
-        for length in [0, 1, 48, 49, PIECE, PIECE + 1] {
+        for length in [0, 1, 48, 49, LINES * LINE, LINES * LINE + 1] {
             let der = vec![7; length];
             let mut text = Vec::new();
             write(&mut der.as_slice(), &mut text).unwrap();

@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 
 use super::spool::Spool;
+use time::OffsetDateTime;
+
 use crate::ca::CaError;
 use crate::ca::key::Signer;
 use crate::clock::Timestamp;
@@ -132,6 +134,9 @@ fn integer(number: i64) -> Vec<u8> {
     der::value(INTEGER, &[&octets[first..]])
 }
 
+/// The first instant that a Time can say: the year 1.
+const FIRST: i64 = -62_135_596_800;
+
 /// Tag and length.
 fn head(tag: u8, length: u64) -> Vec<u8> {
     match u8::try_from(length) {
@@ -151,16 +156,18 @@ pub(super) fn push_entry(out: &mut Vec<u8>, serial: &str, at: Timestamp, reason:
     let mut octets = [0_u8; 64];
     let Some(octets) = decode(serial, &mut octets) else { return };
     let pad = usize::from(octets[0] & 0x80 != 0);
-    let at = time(at);
+    let mut at_octets = [0; TIME];
+    let at = put_time(at, &mut at_octets);
     let reason_octets = if reason == 0 { 0 } else { REASON.len() + 1 };
+    let length = 2 + pad + octets.len() + at.len() + reason_octets;
+    out.reserve(2 + length);
     // The longest is below 128 octets: 64 of the serial, 17 of the time, 14 of the reason, 5 of tags and lengths.
-    out.extend([SEQUENCE, (2 + pad + octets.len() + at.len() + reason_octets) as u8]);
-    out.extend([INTEGER, (pad + octets.len()) as u8]);
-    out.extend(&[0][..pad]);
-    out.extend(octets);
-    out.extend(at);
+    out.extend_from_slice(&[SEQUENCE, length as u8, INTEGER, (pad + octets.len()) as u8]);
+    out.extend_from_slice(&[0][..pad]);
+    out.extend_from_slice(octets);
+    out.extend_from_slice(at);
     if reason != 0 {
-        out.extend(REASON);
+        out.extend_from_slice(REASON);
         out.push(reason);
     }
 }
@@ -168,26 +175,55 @@ pub(super) fn push_entry(out: &mut Vec<u8>, serial: &str, at: Timestamp, reason:
 /// The extensions of an entry, up to the octet of the reason code.
 const REASON: &[u8] = &[0x30, 0x0c, 0x30, 0x0a, 0x06, 0x03, 0x55, 0x1d, 0x15, 0x04, 0x03, 0x0a, 0x01];
 
+/// The octets of lower-case hex; `None` where it is none, or too long.
 fn decode<'a>(serial: &str, into: &'a mut [u8; 64]) -> Option<&'a [u8]> {
-    let octets = into.get_mut(..serial.len() / 2).filter(|octets| !octets.is_empty())?;
-    hex::decode_to_slice(serial, octets).ok()?;
-    Some(octets)
+    let (pairs, odd) = serial.as_bytes().as_chunks::<2>();
+    let octets = into.get_mut(..pairs.len()).filter(|octets| !octets.is_empty() && odd.is_empty())?;
+    let mut bad = 0;
+    for (octet, [high, low]) in octets.iter_mut().zip(pairs) {
+        let (high, low) = (DIGITS[usize::from(*high)], DIGITS[usize::from(*low)]);
+        bad |= high | low;
+        *octet = high << 4 | low;
+    }
+    (bad < 16).then_some(&*octets)
 }
+
+/// The value of each hex digit, and what is no value for what is none. By table, since a list has millions of them.
+const DIGITS: [u8; 256] = {
+    let mut digits = [0xff; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789abcdef"[value] as usize] = value as u8;
+        value += 1;
+    }
+    digits
+};
 
 /// A Time (section 5.1.2.4): UTCTime through 2049.
 fn time(instant: Timestamp) -> Vec<u8> {
-    let at = instant.to_datetime();
-    let year = at.year().clamp(0, 9999);
-    let two = |number: u8| [b'0' + number / 10, b'0' + number % 10];
-    let century = (!(1950..2050).contains(&year)).then(|| two((year / 100) as u8));
-    let parts = [(year % 100) as u8, at.month().into(), at.day(), at.hour(), at.minute(), at.second()];
-    let tag = if century.is_some() { GENERALIZED_TIME } else { UTC_TIME };
-    let mut der = Vec::with_capacity(17);
-    der.extend([tag, if century.is_some() { 15 } else { 13 }]);
-    der.extend(century.into_iter().flatten());
-    der.extend(parts.into_iter().flat_map(two));
-    der.push(b'Z');
-    der
+    put_time(instant, &mut [0; TIME]).to_vec()
+}
+
+/// The longest Time: a GeneralizedTime with its tag and length.
+const TIME: usize = 17;
+
+/// Writes a Time to where it is told.
+fn put_time(instant: Timestamp, into: &mut [u8; TIME]) -> &[u8] {
+    const LAST: i64 = Timestamp::NEVER.seconds();
+    // Whole seconds at once: a list has a million of them.
+    let at = OffsetDateTime::from_unix_timestamp(instant.seconds().clamp(FIRST, LAST));
+    let at = at.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let ((year, month, day), (hour, minute, second)) = (at.to_calendar_date(), at.to_hms());
+    let short = (1950..2050).contains(&year);
+    let century = if short { 0 } else { 2 };
+    (into[0], into[1]) = if short { (UTC_TIME, 13) } else { (GENERALIZED_TIME, 15) };
+    let parts = [(year / 100) as u8, (year % 100) as u8, month.into(), day, hour, minute, second];
+    let pairs = parts[usize::from(short)..].iter();
+    for (place, number) in into[2..].chunks_exact_mut(2).zip(pairs) {
+        place.copy_from_slice(&[b'0' + number / 10, b'0' + number % 10]);
+    }
+    into[14 + century] = b'Z';
+    &into[..15 + century]
 }
 
 #[cfg(test)]

@@ -148,3 +148,17 @@ fn numbers_are_positive_and_as_short_as_can_be() {
         assert_eq!(integer(number), der);
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn times_are_what_the_calendar_says(seconds in -62_135_596_800_i64..253_402_300_800) {
+        let instant = Timestamp::from_seconds(seconds);
+        let at = time(instant);
+        let text = std::str::from_utf8(&at[2..]).unwrap();
+        let whole: String = instant.to_string().chars().filter(char::is_ascii_digit).collect();
+        let short = (1950..2050).contains(&instant.to_datetime().year());
+        let expected = format!("{}Z", if short { &whole[2..] } else { &whole });
+        proptest::prop_assert_eq!(text, expected);
+        proptest::prop_assert_eq!((at[0], usize::from(at[1])), (if short { 0x17 } else { 0x18 }, at.len() - 2));
+    }
+}

@@ -1,9 +1,10 @@
 //! One making of a list: a number, the entries, the signature, the place.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write as _};
-use std::path::Path;
+use std::io::{self, BufWriter};
 use std::time::{Duration, Instant};
+
+use futures_util::stream::{FuturesOrdered, TryStreamExt as _};
 
 use super::armour;
 use super::encode::{self, Heading};
@@ -14,7 +15,7 @@ use super::{CrlError, ListSigner, Rhythm};
 use crate::ca::pointers;
 use crate::clock::Timestamp;
 use crate::crash;
-use crate::state::crl::{Base, CrlName, CrlRow, EntriesOf, Published};
+use crate::state::crl::{Base, CrlName, CrlRow, EntriesOf, EntryPage, Published};
 use crate::state::{State, StateError};
 
 /// Verifiers whose clock is behind ours must not refuse a fresh list.
@@ -22,6 +23,9 @@ const BACKDATED: Duration = Duration::from_secs(300);
 
 /// A delta CRL reaches back so far behind its base: what was written while the base was made may not be in it.
 const MARGIN: Duration = Duration::from_secs(600);
+
+/// Shards that are read at the same time where a list is of several.
+const AHEAD: usize = 2;
 
 /// The root: it has certified CAs only, and makes no delta CRLs of what changes once in years.
 const ROOT: u32 = 0;
@@ -107,34 +111,38 @@ impl Making<'_> {
         };
         // An entry stays until a list has shown it after the certificate's end (RFC 5280, section 3.3).
         let shown = in_place.map_or(self.now, |head| head.this_update).min(self.now);
-        for shard in shards {
-            let of = EntriesOf {
-                ca: &self.name.ca,
-                generation: self.name.generation,
-                shard,
-                ending_after: shown.minus(self.rhythm.validity),
-                changed_since: base.map_or(self.now, |base| base.this_update.minus(MARGIN)),
-            };
-            self.read_revoked(&of, &mut entries).await?;
-            if base.is_some() {
-                self.read_released(&of, &mut entries).await?;
+        let of = |shard| EntriesOf {
+            ca: &self.name.ca,
+            generation: self.name.generation,
+            shard,
+            ending_after: shown.minus(self.rhythm.validity),
+            changed_since: base.map_or(self.now, |base| base.this_update.minus(MARGIN)),
+        };
+        self.read_revoked(shards.clone().map(of), &mut entries).await?;
+        if base.is_some() {
+            for shard in shards {
+                self.read_released(&of(shard), &mut entries).await?;
             }
         }
         Ok(entries)
     }
 
-    /// Encodes one page while the database reads the next.
-    async fn read_revoked(&self, of: &EntriesOf<'_>, entries: &mut Entries) -> Result<(), CrlError> {
-        let mut page = self.state.revoked_entries(of, "").await?;
-        loop {
-            let Some(last) = page.last() else {
-                return entries.take_revoked(&page).map_err(|error| self.failed(error));
-            };
-            let encode = async { entries.take_revoked(&page) };
-            let (next, encoded) = tokio::join!(self.state.revoked_entries(of, last), encode);
-            encoded.map_err(|error| self.failed(error))?;
-            page = next?;
+    /// Encodes one page while the database reads the next one.
+    async fn read_revoked<'a>(
+        &self,
+        mut shards: impl Iterator<Item = EntriesOf<'a>>,
+        entries: &mut Entries,
+    ) -> Result<(), CrlError> {
+        let mut pages: FuturesOrdered<_> = shards.by_ref().take(AHEAD).map(|of| first_page(self.state, of)).collect();
+        while let Some((of, mut page)) = pages.try_next().await? {
+            pages.extend(shards.next().map(|of| first_page(self.state, of)));
+            loop {
+                entries.take_revoked(&page).map_err(|error| self.failed(error))?;
+                let Some(last) = page.last() else { break };
+                page = self.state.revoked_entries(&of, last).await?;
+            }
         }
+        Ok(())
     }
 
     async fn read_released(&self, of: &EntriesOf<'_>, entries: &mut Entries) -> Result<(), CrlError> {
@@ -175,6 +183,12 @@ impl Making<'_> {
     }
 }
 
+/// Which entries a page is the first of, and the page.
+async fn first_page<'a>(state: &State, of: EntriesOf<'a>) -> Result<(EntriesOf<'a>, EntryPage), StateError> {
+    let page = state.revoked_entries(&of, "").await?;
+    Ok((of, page))
+}
+
 /// The entries of a list and of its delta, in DER.
 struct Entries {
     full: Spool,
@@ -182,17 +196,21 @@ struct Entries {
 }
 
 impl Entries {
-    fn take_revoked(&mut self, page: &crate::state::crl::EntryPage) -> io::Result<()> {
-        let push = |out: &mut Vec<u8>, changed_only: bool| {
-            for entry in page.entries().filter(|entry| entry.changed || !changed_only) {
+    fn take_revoked(&mut self, page: &EntryPage) -> io::Result<()> {
+        let mut changed = Vec::new();
+        self.full.append(|out| {
+            for entry in page.entries() {
+                let start = out.len();
                 encode::push_entry(out, entry.serial, entry.at, entry.reason);
+                if entry.changed {
+                    changed.extend_from_slice(&out[start..]);
+                }
             }
-        };
-        self.full.append(|out| push(out, false))?;
-        self.delta.append(|out| push(out, true))
+        })?;
+        self.delta.append(|out| out.extend(changed))
     }
 
-    fn take_released(&mut self, page: &crate::state::crl::EntryPage) -> io::Result<()> {
+    fn take_released(&mut self, page: &EntryPage) -> io::Result<()> {
         self.delta.append(|out| {
             for entry in page.entries() {
                 encode::push_entry(out, entry.serial, entry.at, entry.reason);
@@ -216,23 +234,30 @@ impl Writer {
     /// The list itself comes into its place last: the delta fits the list before, too.
     fn write(&self, mut entries: Entries) -> Result<u64, CrlError> {
         let mut kinds = vec![Kind::Full];
-        let octets = self.list(Kind::Full, None, &mut entries.full)?;
-        if let Some(base) = self.base {
-            self.list(Kind::Delta, Some(base.number), &mut entries.delta)?;
-            kinds.insert(0, Kind::Delta);
-        }
-        if self.name.shard.is_none() {
-            self.in_armour()?;
-            kinds.insert(0, Kind::Pem);
-        }
+        let full = self.list(Kind::Full, None, &mut entries.full)?;
+        let octets = full.metadata().map_err(|error| self.failed(Kind::Full, error))?.len();
+        // The disk takes it while what goes with it is made.
+        std::thread::scope(|threads| {
+            let synced = threads.spawn(|| full.sync_all().map_err(|error| self.failed(Kind::Full, error)));
+            if let Some(base) = self.base {
+                let delta = self.list(Kind::Delta, Some(base.number), &mut entries.delta)?;
+                delta.sync_all().map_err(|error| self.failed(Kind::Delta, error))?;
+                kinds.insert(0, Kind::Delta);
+            }
+            if self.name.shard.is_none() {
+                self.in_armour().map_err(|error| self.failed(Kind::Pem, error))?;
+                kinds.insert(0, Kind::Pem);
+            }
+            synced.join().map_err(|_| CrlError::Interrupted)?
+        })?;
         crash::point(crash::Point::CrlWritten);
         let put = self.folder.put(&self.name, &kinds);
-        put.map_err(|error| CrlError::file(&self.folder.path(&self.name, Kind::Full), error))?;
+        put.map_err(|error| self.failed(Kind::Full, error))?;
         Ok(octets)
     }
 
-    /// Writes a list beside its place.
-    fn list(&self, kind: Kind, base: Option<i64>, entries: &mut Spool) -> Result<u64, CrlError> {
+    /// Writes a list beside its place; it is still to be synced.
+    fn list(&self, kind: Kind, base: Option<i64>, entries: &mut Spool) -> Result<File, CrlError> {
         let path = self.folder.path(&self.name, kind);
         let urls = self.urls();
         let (url, delta) = urls.as_ref().map_or((None, None), |(url, delta)| (Some(url), Some(delta)));
@@ -246,13 +271,11 @@ impl Writer {
             base,
             freshest: delta.filter(|_| base.is_none() && self.base.is_some()).map(String::as_str),
         };
-        let failed = |error| CrlError::file(&path, error);
+        let failed = |error| self.failed(kind, error);
         let mut out = BufWriter::with_capacity(1 << 16, create(&path).map_err(failed)?);
         encode::write(&mut out, &heading, entries, &self.signer.signer)
             .map_err(|error| CrlError::encoding(&path, error))?;
-        let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
-        file.sync_all().map_err(failed)?;
-        Ok(file.metadata().map_err(failed)?.len())
+        out.into_inner().map_err(|error| failed(error.into_error()))
     }
 
     /// The distribution point of the list and that of its delta; `None`: it is about everything that the issuer has
@@ -265,16 +288,15 @@ impl Writer {
         Some((pointers::crl_url(url, ca, generation, shard), delta))
     }
 
-    /// The list as PEM, beside its place.
-    fn in_armour(&self) -> Result<(), CrlError> {
+    /// The list as PEM, beside its place, synced.
+    fn in_armour(&self) -> io::Result<()> {
         let (from, to) = (self.folder.path(&self.name, Kind::Full), self.folder.path(&self.name, Kind::Pem));
-        armoured(&beside(&from), &to).map_err(|error| CrlError::file(&to, error))
+        let mut out = create(&to)?;
+        armour::write(&mut File::open(beside(&from))?, &mut out)?;
+        out.sync_all()
     }
-}
 
-fn armoured(from: &Path, to: &Path) -> io::Result<()> {
-    let mut out = BufWriter::with_capacity(1 << 16, create(to)?);
-    armour::write(&mut File::open(from)?, &mut out)?;
-    out.flush()?;
-    out.get_ref().sync_all()
+    fn failed(&self, kind: Kind, error: io::Error) -> CrlError {
+        CrlError::file(&self.folder.path(&self.name, kind), error)
+    }
 }

@@ -44,8 +44,7 @@ async fn of(authority: &Authority, state: &State, now: Timestamp) -> Result<Vec<
             signers.push(issuing(authority, generation, state).await?);
         }
     }
-    let terms = authority.terms.load_full();
-    let root = authority.reader(&terms).root().await?;
+    let root = authority.open_root().await?;
     signers.extend(root.and_then(|root| root.list_signer(authority.name())));
     Ok(signers.into_iter().filter(|signer| signer.not_after > now).collect())
 }

@@ -280,21 +280,22 @@ async fn a_revocation_is_told_soon_and_those_that_follow_share_a_list() {
 async fn more_entries_than_a_page_are_all_listed() {
     let world = World::new().await;
     let mut write = world.state.begin().await.unwrap();
-    for number in 0..11_000_u32 {
-        sqlx::query(
-            "INSERT INTO ca_certificate (ca, serial, generation, order_id, names, not_before, not_after, created_at, \
-             revoked_at, revocation_reason) VALUES ('own', $1, 1, $1, '[]', 0, $2, 0, $3, 1)",
-        )
-        .bind(format!("{:08x}", number + (1 << 20)))
-        .bind(NOW.plus(DAY).millis())
-        .bind(NOW.millis())
-        .execute(&mut *write)
-        .await
-        .unwrap();
-    }
+    sqlx::query(
+        "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < 33000) \
+         INSERT INTO ca_certificate (ca, serial, generation, order_id, names, not_before, not_after, created_at, \
+         shard, revoked_at, revocation_reason) \
+         SELECT 'own', printf('%08x', i + 1048576), 1, 'order ' || i, '[]', 0, $1, 0, MAX(i % 11, 6) - 6, $2, 1 FROM n",
+    )
+    .bind(NOW.plus(DAY).millis())
+    .bind(NOW.millis())
+    .execute(&mut *write)
+    .await
+    .unwrap();
     write.commit().await.unwrap();
     world.crls.turn(NOW).await.unwrap();
-    assert_eq!(world.listed(Some(0), Kind::Full).len(), 11_000);
+    let shards = [0, 1, 2, 3, 4].map(|shard| world.listed(Some(shard), Kind::Full));
+    assert_eq!([0, 1, 2, 3, 4].map(|shard: usize| shards[shard].len()), [21_000, 3_000, 3_000, 3_000, 3_000]);
+    assert_eq!(world.listed(None, Kind::Full), shards.into_iter().flatten().collect());
     let leftovers: Vec<_> = std::fs::read_dir(world.directory.path().join("crl/own/1"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

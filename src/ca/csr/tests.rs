@@ -71,3 +71,18 @@ fn whatever_else_is_smuggled_in_is_refused() {
         assert!(refused.contains(told), "{refused}");
     }
 }
+
+#[test]
+fn what_stands_there_twice_or_too_often_is_refused() {
+    let twice = pem(|params| {
+        let one = |value| CustomExtension::from_oid_content(&[1, 2, 3], vec![4, 1, value]);
+        params.custom_extensions = vec![one(1), one(2)];
+    });
+    assert_eq!(Request::read(&twice).unwrap_err(), CsrError::Twice { what: "the extension 1.2.3".to_owned() });
+    let many = |count: usize| {
+        let name = |number| SanType::DnsName(format!("n{number}.example").try_into().unwrap());
+        pem(|params| params.subject_alt_names = (0..count).map(name).collect())
+    };
+    assert_eq!(Request::read(&many(100)).unwrap().names.len(), 100);
+    assert_eq!(Request::read(&many(101)).unwrap_err(), CsrError::TooManyNames { found: 101 });
+}

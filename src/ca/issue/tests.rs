@@ -110,3 +110,20 @@ async fn a_leaf_cannot_be_signed_before_it_is_written() {
     crate::ca::tests::execute(&state, "ALTER TABLE away RENAME TO ca_certificate").await;
     authority.issue(&request("1", &["a.example"], &key().spki_der()), now()).await.unwrap();
 }
+
+#[tokio::test]
+async fn nobody_hears_of_a_leaf_that_could_not_be_written() {
+    let directory = TempDir::new().unwrap();
+    let state = state(&directory).await;
+    let (authority, key) = (open(&state, KeyType::EcdsaP256).await, key().spki_der());
+    authority.issue(&request("1", &["a.example"], &key), now()).await.unwrap();
+    // Reading goes on, writing does not.
+    state.fuse().set(0);
+    let refused = authority.issue(&request("2", &["b.example"], &key), now()).await;
+    assert!(matches!(refused, Err(CaError::State(_))), "{refused:?}");
+    assert_eq!(authority.index().len(), 1, "OCSP knows what is on record alone");
+    state.fuse().mend();
+    assert!(state.ca_certificate_of("internal", "2").await.unwrap().is_none());
+    authority.issue(&request("2", &["b.example"], &key), now()).await.unwrap();
+    assert_eq!(authority.index().len(), 2);
+}

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest::SHA256_OUTPUT_LEN;
 use bytes::Bytes;
-use http::HeaderValue;
 
 use super::cert_id::HashAlgorithm;
 use super::response::ErrorStatus;
 use crate::ca::index::Status;
 use crate::clock::Timestamp;
+
+/// As long as an HTTP date is, in octets.
+const HTTP_DATE: usize = 29;
 
 /// An OCSPResponse on its way to whoever asked.
 #[derive(Debug, Clone)]
@@ -113,6 +116,8 @@ impl Answer {
 }
 
 /// An answer without a nonce about one certificate that we issued.
+///
+/// Hundreds of thousands of them are made and dropped: all but the octets of the answer stands in one place.
 #[derive(Debug)]
 pub struct Kept {
     /// The OCSPResponse in DER.
@@ -123,26 +128,20 @@ pub struct Kept {
     pub this_update: Timestamp,
     /// Its nextUpdate.
     pub next_update: Timestamp,
-    /// SHA-256 of it: a strong validator.
-    pub etag: HeaderValue,
+    /// A strong validator, as an HTTP header says it: SHA-256 in hex and in quotes.
+    pub etag: [u8; 2 + 2 * SHA256_OUTPUT_LEN],
     /// thisUpdate as an HTTP date.
-    pub last_modified: HeaderValue,
+    pub last_modified: [u8; HTTP_DATE],
     /// nextUpdate as an HTTP date.
-    pub expires: HeaderValue,
+    pub expires: [u8; HTTP_DATE],
 }
 
 impl Kept {
-    /// An answer, and what is told of it. Headers and octets share one allocation.
+    /// An answer, and what is told of it.
     #[must_use]
-    pub fn new(der: &[u8], status: Status, this_update: Timestamp, next_update: Timestamp) -> Self {
-        let etag = format!("\"{}\"", hex::encode(HashAlgorithm::Sha256.hash(der)));
-        let (modified, expires) = (this_update.to_http_date(), next_update.to_http_date());
-        let parts = [der, etag.as_bytes(), modified.as_bytes(), expires.as_bytes()];
-        let mut rest = Bytes::from(parts.concat().into_boxed_slice());
-        let [der, etag, last_modified, expires] = parts.map(|part| rest.split_to(part.len()));
-        let header = |text: Bytes| HeaderValue::from_maybe_shared(text).expect("hex digits and dates are ASCII");
-        let (etag, last_modified, expires) = (header(etag), header(last_modified), header(expires));
-        Self { der, status, this_update, next_update, etag, last_modified, expires }
+    pub fn new(der: Vec<u8>, status: Status, this_update: Timestamp, next_update: Timestamp) -> Self {
+        let (last_modified, expires) = (http_date(this_update), http_date(next_update));
+        Self { etag: etag(&der), der: Bytes::from(der), status, this_update, next_update, last_modified, expires }
     }
 
     /// It is still young enough to be given out: less than half of its time is over.
@@ -161,8 +160,19 @@ impl Kept {
     /// About as many octets as keeping it takes.
     #[must_use]
     pub fn weight(&self) -> usize {
-        self.der.len() + self.etag.len() + self.last_modified.len() + self.expires.len() + size_of::<Self>()
+        self.der.len() + size_of::<Self>()
     }
+}
+
+fn http_date(at: Timestamp) -> [u8; HTTP_DATE] {
+    at.to_http_date().as_bytes().try_into().expect("all dates are as long")
+}
+
+fn etag(der: &[u8]) -> [u8; 2 + 2 * SHA256_OUTPUT_LEN] {
+    let mut etag = [b'"'; 2 + 2 * SHA256_OUTPUT_LEN];
+    let digits = &mut etag[1..=2 * SHA256_OUTPUT_LEN];
+    hex::encode_to_slice(HashAlgorithm::Sha256.hash(der), digits).expect("there is a place for each digit");
+    etag
 }
 
 #[cfg(test)]
@@ -175,7 +185,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_given_out_for_half_of_its_time() {
-        let kept = Kept::new(b"der", Status::Good, at(0), at(100));
+        let kept = Kept::new(b"der".to_vec(), Status::Good, at(0), at(100));
         for (seconds, fresh) in [(-1, false), (0, true), (49, true), (50, false), (100, false)] {
             assert_eq!(kept.is_fresh(at(seconds)), fresh, "{seconds}");
         }
@@ -184,12 +194,12 @@ mod tests {
 
     #[test]
     fn caches_are_told_what_rfc_5019_wants() {
-        let kept = Kept::new(b"der", Status::Good, at(0), at(60));
+        let kept = Kept::new(b"der".to_vec(), Status::Good, at(0), at(60));
         assert_eq!(kept.der, b"der".as_slice());
-        assert_eq!(kept.last_modified, "Sun, 06 Nov 1994 08:49:37 GMT");
-        assert_eq!(kept.expires, "Sun, 06 Nov 1994 08:50:37 GMT");
-        assert_eq!(kept.etag.len(), 66);
-        assert_ne!(kept.etag, Kept::new(b"DER", Status::Good, at(0), at(60)).etag);
+        assert_eq!(&kept.last_modified, b"Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(&kept.expires, b"Sun, 06 Nov 1994 08:50:37 GMT");
+        assert!(kept.etag.starts_with(b"\"c0ffee") || kept.etag[0] == b'"' && kept.etag[65] == b'"');
+        assert_ne!(kept.etag, Kept::new(b"DER".to_vec(), Status::Good, at(0), at(60)).etag);
     }
 
     #[test]

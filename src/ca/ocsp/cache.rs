@@ -1,11 +1,13 @@
 //! Answers that may serve others who ask the same, within a bound.
 //!
-//! An answer is given out only while the index says of the certificate what the answer says: nothing need be told here
-//! of a revocation, and none can be told too late.
+//! An answer is given out only while the index says of the certificate what the answer says, or has counted no change since
+//! it did: nothing need be told here of a revocation, and none can be told too late.
 
 use std::collections::hash_map::Entry as Place;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use foldhash::fast::RandomState;
 
 use super::answer::Kept;
 use super::cert_id::CertId;
@@ -47,7 +49,7 @@ pub(super) struct Cache {
 
 #[derive(Debug, Default)]
 struct Part {
-    answers: HashMap<Key, Slot>,
+    answers: HashMap<Key, Slot, RandomState>,
     /// Oldest first: where something must go, those not asked for since they were looked at last go first.
     order: VecDeque<Key>,
     octets: usize,
@@ -56,6 +58,8 @@ struct Part {
 #[derive(Debug)]
 struct Slot {
     answer: Arc<Kept>,
+    /// As many changes the index had counted when it said the same as the answer.
+    changes: u64,
     asked: bool,
 }
 
@@ -65,25 +69,36 @@ impl Cache {
         Self { parts: std::array::from_fn(|_| Mutex::default()), most_octets: most_octets / PARTS }
     }
 
-    /// The answer, where there is one that is fresh and says this.
-    pub fn find(&self, key: &Key, status: Status, now: Timestamp) -> Option<Arc<Kept>> {
+    /// The answer, where there is one that is fresh and true: the index has counted no more changes since, or says the
+    /// same.
+    pub fn find(
+        &self,
+        key: &Key,
+        now: Timestamp,
+        changes: u64,
+        status: impl FnOnce() -> Option<Status>,
+    ) -> Option<Arc<Kept>> {
         let mut part = self.part(key);
         let slot = part.answers.get_mut(key)?;
         slot.asked = true;
-        (slot.answer.status == status && slot.answer.is_fresh(now)).then(|| Arc::clone(&slot.answer))
+        if slot.changes != changes {
+            status().filter(|status| *status == slot.answer.status)?;
+            slot.changes = changes;
+        }
+        slot.answer.is_fresh(now).then(|| Arc::clone(&slot.answer))
     }
 
-    /// Keeps an answer, in place of the one that was there.
-    pub fn keep(&self, key: Key, answer: Arc<Kept>) {
+    /// Keeps an answer, in place of the one that was there. `changes`: as the index had counted before it was asked.
+    pub fn keep(&self, key: Key, answer: Arc<Kept>, changes: u64) {
         let mut part = self.part(&key);
         part.octets += weight(&answer);
         match part.answers.entry(key) {
             Place::Occupied(mut place) => {
-                let before = std::mem::replace(&mut place.get_mut().answer, answer);
-                part.octets -= weight(&before);
+                let before = std::mem::replace(place.get_mut(), Slot { answer, changes, asked: true });
+                part.octets -= weight(&before.answer);
             }
             Place::Vacant(place) => {
-                place.insert(Slot { answer, asked: false });
+                place.insert(Slot { answer, changes, asked: false });
                 part.order.push_back(key);
             }
         }
@@ -135,42 +150,59 @@ mod tests {
     }
 
     fn kept(status: Status) -> Arc<Kept> {
-        Arc::new(Kept::new(&[7; 500], status, NOW, NOW.plus(Duration::from_secs(100))))
+        Arc::new(Kept::new(vec![7; 500], status, NOW, NOW.plus(Duration::from_secs(100))))
+    }
+
+    /// Asks for an answer that the index must confirm.
+    fn found(cache: &Cache, key: &Key, status: Status, now: Timestamp) -> bool {
+        cache.find(key, now, u64::MAX, || Some(status)).is_some()
     }
 
     #[test]
     fn only_what_is_fresh_and_true_is_found() {
         let cache = Cache::new(MOST_OCTETS);
-        cache.keep(key(1), kept(Status::Good));
-        assert!(cache.find(&key(1), Status::Good, NOW).is_some());
-        assert!(cache.find(&key(1), Status::Revoked { at: NOW, reason: 1 }, NOW).is_none());
-        assert!(cache.find(&key(1), Status::Good, NOW.plus(Duration::from_secs(50))).is_none());
+        cache.keep(key(1), kept(Status::Good), 0);
+        assert!(!found(&cache, &key(1), Status::Revoked { at: NOW, reason: 1 }, NOW));
+        assert!(found(&cache, &key(1), Status::Good, NOW));
+        assert!(!found(&cache, &key(1), Status::Good, NOW.plus(Duration::from_secs(50))));
         for other in [key(2), Key { ca: 1, ..key(1) }, Key { generation: 2, ..key(1) }, Key { form: 1, ..key(1) }] {
-            assert!(cache.find(&other, Status::Good, NOW).is_none());
+            assert!(!found(&cache, &other, Status::Good, NOW));
         }
+    }
+
+    #[test]
+    fn the_index_is_asked_again_after_each_change_and_only_then() {
+        let cache = Cache::new(MOST_OCTETS);
+        cache.keep(key(1), kept(Status::Good), 7);
+        let unasked = || -> Option<Status> { panic!("nothing changed") };
+        assert!(cache.find(&key(1), NOW, 7, unasked).is_some());
+        assert!(cache.find(&key(1), NOW, 8, || None).is_none());
+        assert!(cache.find(&key(1), NOW, 8, || Some(Status::Revoked { at: NOW, reason: 1 })).is_none());
+        assert!(cache.find(&key(1), NOW, 8, || Some(Status::Good)).is_some());
+        assert!(cache.find(&key(1), NOW, 8, unasked).is_some());
     }
 
     #[test]
     fn it_stays_within_its_bound_and_keeps_what_is_asked_for() {
         let cache = Cache::new(PARTS * 4 * weight(&kept(Status::Good)));
         for number in 0..10_000 {
-            cache.keep(key(number), kept(Status::Good));
-            assert!(cache.find(&key(7), Status::Good, NOW).is_some() || number < 7, "{number}");
+            cache.keep(key(number), kept(Status::Good), 0);
+            assert!(found(&cache, &key(7), Status::Good, NOW) || number < 7, "{number}");
         }
         assert!(cache.octets() <= PARTS * 4 * weight(&kept(Status::Good)));
-        assert!(cache.find(&key(9_999), Status::Good, NOW).is_some());
-        assert!(cache.find(&key(0), Status::Good, NOW).is_none());
+        assert!(found(&cache, &key(9_999), Status::Good, NOW));
+        assert!(!found(&cache, &key(0), Status::Good, NOW));
     }
 
     #[test]
     fn an_answer_takes_the_place_of_the_one_before() {
         let cache = Cache::new(MOST_OCTETS);
         for _ in 0..3 {
-            cache.keep(key(1), kept(Status::Good));
+            cache.keep(key(1), kept(Status::Good), 0);
         }
         assert_eq!(cache.octets(), weight(&kept(Status::Good)));
         let held = Status::Revoked { at: NOW, reason: 6 };
-        cache.keep(key(1), kept(held));
-        assert!(cache.find(&key(1), held, NOW).is_some());
+        cache.keep(key(1), kept(held), 1);
+        assert!(found(&cache, &key(1), held, NOW));
     }
 }

@@ -1,29 +1,28 @@
 //! Answers for one CA, all its generations.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 
 use super::answer::{Answer, Kept, Said};
 use super::cache::{Cache, Key};
-use super::cert_id::{CertId, IssuerHashes};
+use super::cert_id::CertId;
+use super::desk::{Desk, Issuer};
 use super::request::{Asked, Request};
 use super::response::{Content, ErrorStatus, Single, successful};
-use super::signer::{Maker, ResponderSigner};
+use super::signer::Maker;
+use crate::ca::generation::ROOT;
 use crate::ca::index::{Entry, Index, SerialKey, Status, narrow};
-use crate::ca::{Authority, CaError, Generation};
+use crate::ca::{Authority, CaError};
 use crate::clock::Timestamp;
 use crate::state::ca_index::CaIndexRow;
 use crate::state::{Backend, State, StateError};
 
 /// An answer that says of nothing but unknown certificates lasts this long: they may become known.
 const UNKNOWN_LASTS: Duration = Duration::from_secs(300);
-
-/// Where no responder could be made, it is tried again after this.
-const RETRY: Duration = Duration::from_secs(10);
 
 /// What other nodes wrote is looked for from so long ago on: their clocks may differ from ours.
 const OTHER_CLOCKS: Duration = Duration::from_secs(60);
@@ -39,6 +38,7 @@ pub struct Responder {
     /// What tells this CA's answers from those of others in the cache.
     number: u32,
     cache: Arc<Cache>,
+    /// Of the generations, the oldest first, and then of the root.
     desks: ArcSwap<Vec<Arc<Desk>>>,
     /// The index holds all that the database held when it was read.
     is_loaded: AtomicBool,
@@ -47,54 +47,14 @@ pub struct Responder {
     counts: [AtomicU64; Said::ALL.len()],
 }
 
-/// Answers for one generation.
-#[derive(Debug)]
-struct Desk {
-    generation: Arc<Generation>,
-    hashes: IssuerHashes,
-    signer: ArcSwapOption<ResponderSigner>,
-    /// Held while a responder is made.
-    making: tokio::sync::Mutex<()>,
-    /// Milliseconds since 1970: no responder is made before then, since that failed a moment ago.
-    blocked_until: AtomicI64,
-}
-
 /// What has to happen before a request can be answered.
 enum Need {
-    /// A generation that is not at its desk yet.
-    Generations,
+    /// An issuer that is not at its desk yet.
+    Issuers,
     /// A look into the database: the index may not know yet.
     Look(Vec<SerialKey>),
     /// A responder.
     Signer(Arc<Desk>),
-}
-
-impl Desk {
-    fn new(generation: &Arc<Generation>) -> Arc<Self> {
-        Arc::new(Self {
-            hashes: IssuerHashes::new(&generation.subject, &generation.public_key),
-            generation: Arc::clone(generation),
-            signer: ArcSwapOption::empty(),
-            making: tokio::sync::Mutex::default(),
-            blocked_until: AtomicI64::new(i64::MIN),
-        })
-    }
-
-    fn is_blocked(&self, now: Timestamp) -> bool {
-        // A clock that was set back must not block for longer than meant.
-        let left = self.blocked_until.load(Ordering::Relaxed).saturating_sub(now.millis());
-        (1..=RETRY.as_millis() as i64).contains(&left)
-    }
-
-    fn block(&self, now: Timestamp) {
-        self.blocked_until.store(now.plus(RETRY).millis(), Ordering::Relaxed);
-    }
-
-    /// The responder, where it need not be replaced, or cannot be for now.
-    fn usable(&self, now: Timestamp) -> Option<Arc<ResponderSigner>> {
-        let signer = self.signer.load_full()?;
-        (signer.is_fresh(now) || signer.is_in_force(now) && self.is_blocked(now)).then_some(signer)
-    }
 }
 
 impl Responder {
@@ -109,7 +69,7 @@ impl Responder {
             reading: tokio::sync::Mutex::default(),
             counts: Default::default(),
         };
-        responder.take_up_generations();
+        responder.take_up_issuers();
         responder
     }
 
@@ -154,8 +114,8 @@ impl Responder {
         for _ in 0..MOST_STEPS {
             let done = match self.attempt(request, now, looked) {
                 Ok(answer) => return answer,
-                Err(Need::Generations) => {
-                    self.take_up_generations();
+                Err(Need::Issuers) => {
+                    self.take_up_issuers();
                     Ok(())
                 }
                 Err(Need::Look(serials)) => {
@@ -175,8 +135,8 @@ impl Responder {
     fn attempt(&self, request: &Request<'_>, now: Timestamp, looked: bool) -> Result<Answer, Need> {
         let desks = self.desks.load();
         let Some(desk) = desk_for(&desks, request) else {
-            if self.authority.generations().len() > desks.len() {
-                return Err(Need::Generations);
+            if self.issuers() > desks.len() {
+                return Err(Need::Issuers);
             }
             return Ok(Answer::error(ErrorStatus::Unauthorized));
         };
@@ -195,26 +155,36 @@ impl Responder {
 
     /// One certificate, no nonce: the answer may be one that was given before.
     fn plain(&self, desk: &Arc<Desk>, id: &CertId<'_>, now: Timestamp, looked: bool) -> Result<Answer, Need> {
-        let Some((serial, status)) = self.find(desk, id, looked).map_err(|serial| Need::Look(vec![serial]))? else {
-            let single = Single { id: id.der, status: None };
-            return Ok(self.sign(desk, &[single], None, now)?.fresh(None));
+        let Some((serial, key)) =
+            id.serial_key().and_then(|it| Some((it, Key::new(self.number, desk.number, id, it)?)))
+        else {
+            return self.unknown(desk, id, now);
         };
-        let key = Key::new(self.number, narrow(desk.generation.number), id, serial);
-        if let Some(kept) = key.and_then(|key| self.cache.find(&key, status, now)) {
+        // Read before the index is: what changes meanwhile is seen by the next who asks.
+        let changes = self.index().changes(serial);
+        let status = || self.index().find(serial).map(|entry| entry.status);
+        if let Some(kept) = self.cache.find(&key, now, changes, status) {
             return Ok(Answer::Kept(kept));
         }
+        let Some((_, status)) = self.find(desk, id, looked).map_err(|serial| Need::Look(vec![serial]))? else {
+            return self.unknown(desk, id, now);
+        };
         let signed = self.sign(desk, &[Single { id: id.der, status: Some(status) }], None, now)?;
-        let Some((key, der)) = key.zip(signed.der.as_deref()) else { return Ok(signed.fresh(Some(status))) };
-        let kept = Arc::new(Kept::new(der, status, signed.this_update, signed.next_update));
-        self.cache.keep(key, Arc::clone(&kept));
+        let Signed { der: Some(der), this_update, next_update } = signed else { return Ok(signed.fresh(Some(status))) };
+        let kept = Arc::new(Kept::new(der, status, this_update, next_update));
+        self.cache.keep(key, Arc::clone(&kept), changes);
         Ok(Answer::Kept(kept))
+    }
+
+    fn unknown(&self, desk: &Arc<Desk>, id: &CertId<'_>, now: Timestamp) -> Result<Answer, Need> {
+        Ok(self.sign(desk, &[Single { id: id.der, status: None }], None, now)?.fresh(None))
     }
 
     /// How all certificates that are asked about stand; others' are unknown.
     fn statuses(&self, desk: &Desk, request: &Request<'_>, looked: bool) -> Result<Vec<Option<Status>>, Need> {
         let mut missing = Vec::new();
         let mut status = |asked: &Asked<'_>| {
-            if !desk.hashes.are_meant_by(&asked.id) {
+            if !desk.is_meant_by(&asked.id) {
                 return None;
             }
             let found = self.find(desk, &asked.id, looked);
@@ -229,12 +199,12 @@ impl Responder {
         if missing.is_empty() { Ok(statuses) } else { Err(Need::Look(missing)) }
     }
 
-    /// How a certificate of this generation stands: `None` where the generation never issued it, an error where the
+    /// How a certificate of this issuer stands: `None` where it never issued it, an error where the
     /// database must be asked.
     fn find(&self, desk: &Desk, id: &CertId<'_>, looked: bool) -> Result<Option<(SerialKey, Status)>, SerialKey> {
         let Some(serial) = id.serial_key() else { return Ok(None) };
         match self.index().find(serial) {
-            Some(entry) if entry.generation == narrow(desk.generation.number) => Ok(Some((serial, entry.status))),
+            Some(entry) if entry.generation == desk.number => Ok(Some((serial, entry.status))),
             Some(_) => Ok(None),
             None if looked || self.knows_all() => Ok(None),
             None => Err(serial),
@@ -279,14 +249,20 @@ impl Responder {
         Ok(Signed { der, this_update, next_update })
     }
 
-    /// Gives every generation its desk.
-    fn take_up_generations(&self) {
+    /// How many have certified something.
+    fn issuers(&self) -> usize {
+        self.authority.generations().len() + usize::from(self.authority.known_root().is_some())
+    }
+
+    /// Gives every issuer its desk.
+    fn take_up_issuers(&self) {
         let generations = self.authority.generations();
+        let issuers = generations.iter().cloned().map(Issuer::Generation);
+        let issuers: Vec<Issuer> = issuers.chain(self.authority.known_root().map(Issuer::Root)).collect();
         self.desks.rcu(|desks| {
-            let there = |generation: &Generation| desks.iter().find(|desk| desk.generation.number == generation.number);
-            let desk =
-                |generation: &Arc<Generation>| there(generation).cloned().unwrap_or_else(|| Desk::new(generation));
-            generations.iter().map(desk).collect::<Vec<_>>()
+            let there = |issuer: &Issuer| desks.iter().find(|desk| desk.issuer.number() == issuer.number());
+            let desk = |issuer: &Issuer| there(issuer).cloned().unwrap_or_else(|| Desk::new(issuer.clone()));
+            issuers.iter().map(desk).collect::<Vec<_>>()
         });
     }
 
@@ -296,19 +272,23 @@ impl Responder {
         if desk.usable(now).is_some() {
             return Ok(());
         }
-        if desk.generation.not_after <= now {
+        if desk.issuer.not_after() <= now {
             // Nothing that it issued is in force any more.
             return Err(ErrorStatus::Unauthorized);
         }
         if desk.is_blocked(now) {
-            return Err(ErrorStatus::TryLater);
+            return Err(desk.refusal());
         }
-        let maker = Maker { state: &self.state, authority: &self.authority, generation: &desk.generation, now };
+        let maker = self.maker(desk, now);
         match maker.fresh().await {
-            Ok(signer) => desk.signer.store(Some(Arc::new(signer))),
+            Ok(signer) => desk.seat(signer),
             Err(failure) => self.make_do(desk, &maker, &failure, now).await?,
         }
         Ok(())
+    }
+
+    fn maker<'a>(&'a self, desk: &'a Desk, now: Timestamp) -> Maker<'a> {
+        Maker { state: &self.state, authority: &self.authority, issuer: &desk.issuer, now }
     }
 
     /// Where no fresh responder can be made, the one before goes on while it is in force.
@@ -319,15 +299,47 @@ impl Responder {
         failure: &CaError,
         now: Timestamp,
     ) -> Result<(), ErrorStatus> {
-        desk.block(now);
-        let generation = desk.generation.number;
-        tracing::error!(ca = self.name(), generation, "no OCSP responder: {}", providers::error::chain(failure));
+        let (is_away, generation) = (desk.failed(failure, now), desk.issuer.number());
+        if !is_away {
+            tracing::error!(ca = self.name(), generation, "no OCSP responder: {}", providers::error::chain(failure));
+        }
         if desk.usable(now).is_some() {
             return Ok(());
         }
-        let Ok(Some(before)) = maker.in_force().await else { return Err(ErrorStatus::TryLater) };
-        desk.signer.store(Some(Arc::new(before)));
+        if let Ok(Some(before)) = maker.in_force().await {
+            desk.seat(before);
+            return Ok(());
+        }
+        desk.vacate(maker.had_one().await.unwrap_or(false));
+        Err(desk.refusal())
+    }
+
+    /// Makes the responder that is to answer for issuing certificates while the root's key is away: it lasts a year.
+    ///
+    /// # Errors
+    /// Where there is no such key here, or no responder can be made.
+    pub async fn outlast_root_key(&self, now: Timestamp) -> Result<(), CaError> {
+        self.take_up_issuers();
+        let Some(desk) = self.root_desk() else { return Ok(()) };
+        let _making = desk.making.lock().await;
+        desk.seat(self.maker(&desk, now).anew().await?);
         Ok(())
+    }
+
+    fn root_desk(&self) -> Option<Arc<Desk>> {
+        self.desks.load().last().filter(|desk| desk.issuer.number() == ROOT).cloned()
+    }
+
+    /// Until when issuing certificates are answered for, whether or not the root's key is here; `None`: they are not.
+    #[must_use]
+    pub fn root_ends(&self, now: Timestamp) -> Option<Timestamp> {
+        self.root_desk()?.ends(now)
+    }
+
+    /// The responder that answers for issuing certificates ends soon, or has ended, and could not be replaced.
+    #[must_use]
+    pub fn is_root_late(&self, now: Timestamp) -> bool {
+        self.root_desk().is_some_and(|desk| desk.is_late(now))
     }
 
     /// Reads these certificates from the database into the index.
@@ -398,14 +410,15 @@ impl Responder {
         read.map(drop)
     }
 
-    /// Sees to it that responders are there before somebody asks: for the newest generation, and for those that were
-    /// asked about.
+    /// Sees to it that responders are there before somebody asks: for the root, whose key may be taken away, for the
+    /// newest generation, and for those that were asked about.
     pub async fn prepare(&self, now: Timestamp) {
-        self.take_up_generations();
-        let desks = self.desks.load_full();
-        for (place, desk) in desks.iter().enumerate() {
-            let wanted = place + 1 == desks.len() || desk.signer.load().is_some();
-            if wanted && desk.usable(now).is_none() && desk.generation.not_after > now {
+        self.take_up_issuers();
+        let newest = self.authority.generations().last().map(|generation| generation.number);
+        for desk in self.desks.load_full().iter() {
+            let number = desk.issuer.number();
+            let wanted = number == ROOT || Some(number) == newest || desk.signer.load().is_some();
+            if wanted && desk.usable(now).is_none() && desk.issuer.not_after() > now {
                 // What failed is in the log.
                 let _ = self.seat(desk, now).await;
             }
@@ -438,5 +451,5 @@ fn read_row(row: &CaIndexRow) -> Option<(SerialKey, Entry)> {
 
 /// The desk of the issuer of the first certificate that is ours.
 fn desk_for<'a>(desks: &'a [Arc<Desk>], request: &Request<'_>) -> Option<&'a Arc<Desk>> {
-    request.asked().find_map(|asked| desks.iter().find(|desk| desk.hashes.are_meant_by(&asked.id)))
+    request.asked().find_map(|asked| desks.iter().find(|desk| desk.is_meant_by(&asked.id)))
 }

@@ -46,7 +46,11 @@ fn serial(hex: &str) -> Serial {
 }
 
 async fn standing(state: &State, serial: &str) -> Standing {
-    Standing::of(&state.ca_status("own", serial).await.unwrap().unwrap())
+    Standing::of(&status(state, "own", serial).await)
+}
+
+async fn status(state: &State, ca: &str, serial: &str) -> CaStatusRow {
+    state.ca_statuses(ca, &[serial]).await.unwrap().pop().unwrap()
 }
 
 fn revoked(reason: Reason) -> Standing {
@@ -87,8 +91,7 @@ async fn serials_of_nobody_and_of_another_ca_are_refused() {
         let refused = revocations.revoke("own", &serial(unknown), Reason::Unspecified, NOW).await.unwrap_err();
         assert_eq!(refused.to_string(), format!("CA `own` has issued no certificate with the serial {unknown}"));
     }
-    let other = state.ca_status("other", "0c").await.unwrap().unwrap();
-    assert_eq!(other.revoked_at, None);
+    assert_eq!(status(&state, "other", "0c").await.revoked_at, None);
 }
 
 #[tokio::test]
@@ -124,6 +127,55 @@ async fn many_at_once_are_all_kept() {
     for serial in &serials {
         assert_eq!(standing(&state, serial).await, revoked(Reason::Superseded));
     }
+}
+
+#[tokio::test]
+async fn those_that_arrive_together_share_a_transaction() {
+    const TOGETHER: u32 = 16;
+    const EACH: u32 = 8;
+    let directory = TempDir::new().unwrap();
+    let (state, revocations) = world(directory.path()).await;
+    let name = |number: u32| format!("{:04x}", number + 0x1000);
+    for number in 0..TOGETHER * EACH {
+        add(&state, "own", &name(number)).await;
+    }
+    // Each asks for its next one when it has been answered.
+    let one_after_the_other = |asker: u32| {
+        let revocations = revocations.clone();
+        async move {
+            for number in asker * EACH..(asker + 1) * EACH {
+                revocations.revoke("own", &serial(&name(number)), Reason::Superseded, NOW).await.unwrap();
+            }
+        }
+    };
+    // A write more than these does not get through: two for each that all of them ask for at the same time.
+    state.fuse().set(EACH * 2);
+    futures_util::future::join_all((0..TOGETHER).map(one_after_the_other)).await;
+    state.fuse().mend();
+    for number in 0..TOGETHER * EACH {
+        assert_eq!(standing(&state, &name(number)).await, revoked(Reason::Superseded));
+    }
+}
+
+#[tokio::test]
+async fn a_log_of_many_lines_is_merged_whole() {
+    const LINES: u32 = 5_000;
+    let directory = TempDir::new().unwrap();
+    let (state, revocations) = world(directory.path()).await;
+    add(&state, "own", "7777").await;
+    let name = |number: u32| format!("{:04x}", number + 0x1000);
+    let line = |serial: String| format!("{NOW} own {serial} superseded - 1 0 {LATER}\n");
+    let lines: String = (0..LINES).map(|number| line(name(number))).collect();
+    drop(revocations);
+    let mut log = std::fs::File::options().append(true).open(directory.path().join("revocations.log")).unwrap();
+    std::io::Write::write_all(&mut log, (lines + &line("7777".to_owned())).as_bytes()).unwrap();
+    Revocations::open(&state, directory.path()).await.unwrap();
+    for serial in [name(0), name(511), name(512), name(1_999), name(2_000), name(LINES - 1), "7777".to_owned()] {
+        assert_eq!(standing(&state, &serial).await, revoked(Reason::Superseded), "{serial}");
+    }
+    let mark = state.revocations_mark().await.unwrap().unwrap();
+    let length = std::fs::metadata(directory.path().join("revocations.log")).unwrap().len();
+    assert!(mark.ends_with(&format!(" {length}")), "{mark}: the whole of it is known");
 }
 
 #[tokio::test]
@@ -166,6 +218,22 @@ async fn what_the_database_holds_for_final_stays_so_whatever_the_log_says() {
         .unwrap();
     Revocations::open(&state, directory.path()).await.unwrap();
     assert_eq!(standing(&state, "0a").await, final_standing);
+}
+
+#[tokio::test]
+async fn a_later_line_does_not_take_back_what_the_database_holds_for_final() {
+    let directory = TempDir::new().unwrap();
+    let (state, revocations) = world(directory.path()).await;
+    revocations.revoke("own", &serial("0a"), Reason::CertificateHold, NOW).await.unwrap();
+    revocations.release("own", &serial("0a"), LATER).await.unwrap();
+    let released = std::fs::read(directory.path().join("revocations.log")).unwrap();
+    // Revoked for good by a clock that had gone back.
+    revocations.revoke("own", &serial("0a"), Reason::KeyCompromise, NOW).await.unwrap();
+    drop(revocations);
+    std::io::Write::write_all(&mut std::fs::File::create(directory.path().join("revocations.log")).unwrap(), &released)
+        .unwrap();
+    Revocations::open(&state, directory.path()).await.unwrap();
+    assert_eq!(standing(&state, "0a").await, revoked(Reason::KeyCompromise));
 }
 
 #[tokio::test]

@@ -20,7 +20,8 @@ pub(super) fn list(page: &ClientList, now: Timestamp) -> String {
         let expires = view.not_after.as_ref().map(|end| beside(end, now)).unwrap_or_default();
         let (email, serial) = (view.email.clone().unwrap_or_default(), view.serial.clone().unwrap_or_default());
         let (name, ca, usage) = (view.common_name.clone(), view.ca.clone(), view.usage.clone());
-        table.row([view.identifier.clone(), name, email, ca, usage, view.status.clone(), expires, serial]);
+        let status = if view.orphaned { format!("{}, orphaned", view.status) } else { view.status.clone() };
+        table.row([view.identifier.clone(), name, email, ca, usage, status, expires, serial]);
     }
     let more = page.next.as_ref().map(|next| format!("\nThere are more: --after {next}\n")).unwrap_or_default();
     table.render() + &more
@@ -50,7 +51,7 @@ pub(super) fn client(view: &ClientView, now: Timestamp) -> String {
         ("Expires", when(&view.not_after)),
         ("Renewed by itself", Some(if view.auto_renew && view.status != "revoked" { "yes" } else { "no" }.to_owned())),
         ("Next renewal", when(&view.renewal_at)),
-        ("Last renewal failed", view.renewal_error.clone()),
+        (if view.orphaned { "Not renewed" } else { "Last renewal failed" }, view.renewal_error.clone()),
         ("Made", Some(format!("{} by {}", beside(&view.created_at, now), view.created_by))),
         ("Notes", view.notes.clone()),
     ]);

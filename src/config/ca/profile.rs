@@ -1,6 +1,7 @@
 //! `[ca.NAME.profile.NAME]`: what a leaf may be and say.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use const_oid::ObjectIdentifier;
@@ -98,6 +99,16 @@ impl Purpose {
     /// Only the CA itself may give these away: OCSP signing, time stamping, and any purpose at all.
     fn is_reserved(self) -> bool {
         ["1.3.6.1.5.5.7.3.9", "1.3.6.1.5.5.7.3.8", "2.5.29.37.0"].contains(&self.0.to_string().as_str())
+    }
+}
+
+/// As the config writes it.
+impl fmt::Display for Purpose {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Self::NAMED.iter().find(|(_, purpose)| purpose == self) {
+            Some((word, _)) => formatter.write_str(word),
+            None => write!(formatter, "{}", self.0),
+        }
     }
 }
 

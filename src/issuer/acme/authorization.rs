@@ -10,6 +10,8 @@ use super::order::{Course, Step};
 use super::problem::{Problem, clean};
 use super::waits::Stage;
 use crate::crash::{self, Point};
+use crate::dns01;
+use crate::identifier::Identifier;
 use crate::issuer::IssuerError;
 
 /// After this long a CA that shows no progress is told once more that the challenges are ready.
@@ -41,7 +43,7 @@ impl Seen {
         let identifier = handle.identifier().to_string();
         let problem = handle.challenges.iter().find_map(|challenge| challenge.error.as_ref());
         let mut seen = Self {
-            base: clean(identifier.strip_prefix("*.").unwrap_or(&identifier)),
+            base: dns01::normal(&clean(identifier.strip_prefix("*.").unwrap_or(&identifier))),
             name: clean(&identifier),
             status: handle.status,
             problem: problem.map(|problem| Problem::from(problem).to_string()),
@@ -98,7 +100,7 @@ impl Course<'_> {
         let now = self.acme.clock.now();
         let told = self.acme.waits.waited(&self.order.id, Stage::Validating, now);
         if told.is_some_and(|waited| waited < PATIENCE) {
-            return Ok(self.pause_at(Stage::Validating, VALIDATION));
+            return self.pause_at(Stage::Validating, VALIDATION).await;
         }
         let seen = match self.authorizations().await {
             Ok(seen) => seen,
@@ -109,7 +111,7 @@ impl Course<'_> {
         }
         let pending: Vec<&Seen> = seen.iter().filter(|authorization| authorization.is_pending()).collect();
         if pending.iter().all(|authorization| authorization.told) {
-            return Ok(self.pause_at(Stage::Validating, VALIDATION));
+            return self.pause_at(Stage::Validating, VALIDATION).await;
         }
         self.refuse_other_challenges(&pending)?;
         if let Some(pause) = self.present(&pending).await? {
@@ -118,13 +120,27 @@ impl Course<'_> {
         self.tell().await?;
         crash::point(Point::ChallengesReady);
         self.acme.waits.begin(&self.order.id, Stage::Validating, self.acme.clock.now());
-        Ok(self.pause_at(Stage::Validating, VALIDATION))
+        self.pause_at(Stage::Validating, VALIDATION).await
     }
 
     /// Every authorization of the order; one that was fetched since the last refresh is not fetched again.
     pub(super) async fn authorizations(&mut self) -> Result<Vec<Seen>, Obstacle> {
         let names = self.names.len();
-        patiently!(look(&mut self.live), names)
+        let seen = patiently!(look(&mut self.live), names)?;
+        self.refuse_strangers(&seen)?;
+        Ok(seen)
+    }
+
+    /// Nothing is proved but what was ordered, and what that lies below.
+    fn refuse_strangers(&self, seen: &[Seen]) -> Result<(), Obstacle> {
+        let ordered = |base: &str| self.names.iter().any(|name| covers(base, name));
+        match seen.iter().find(|authorization| !ordered(&authorization.base)) {
+            None => Ok(()),
+            Some(stranger) => {
+                let words = format!("the CA wants proof of `{}`, which was not ordered", stranger.name);
+                Err(Obstacle::Unfit(words))
+            }
+        }
     }
 
     fn refuse_other_challenges(&self, pending: &[&Seen]) -> Result<(), IssuerError> {
@@ -147,6 +163,14 @@ impl Course<'_> {
             Err(obstacle) => Err(self.lost(obstacle).await),
             Ok(()) => Ok(()),
         }
+    }
+}
+
+/// The identifier of an authorization is the name itself, or a domain that it lies below (RFC 9444).
+fn covers(base: &str, name: &Identifier) -> bool {
+    match name {
+        Identifier::Dns(name) => dns01::is_within(name.base(), base),
+        Identifier::Ip(address) => address.to_string() == base,
     }
 }
 

@@ -17,10 +17,12 @@ const PATIENCE: Duration = Duration::from_secs(120);
 impl Course<'_> {
     /// Fetches the chain, checks it, and writes it into the order row.
     pub(super) async fn download(&mut self) -> Result<Step, IssuerError> {
-        let Some(url) = self.live.state().certificate.clone() else { return self.await_late_certificate("no URL") };
+        let Some(url) = self.live.state().certificate.clone() else {
+            return self.await_late_certificate("no URL").await;
+        };
         let pem = match patiently!(self.live.certificate()) {
             Ok(Some(pem)) => pem,
-            Ok(None) => return Ok(self.await_issuance()),
+            Ok(None) => return self.await_issuance().await,
             Err(obstacle) => return self.not_downloaded(obstacle).await,
         };
         let alternates = last_alternates(&url);
@@ -38,16 +40,16 @@ impl Course<'_> {
 
     async fn not_downloaded(&self, obstacle: Obstacle) -> Result<Step, IssuerError> {
         if obstacle.is("orderNotReady") || obstacle.is_missing() {
-            return self.await_late_certificate(&obstacle.to_string());
+            return self.await_late_certificate(&obstacle.to_string()).await;
         }
         Err(self.lost(obstacle).await)
     }
 
     /// The order is valid and its certificate is not there yet.
-    fn await_late_certificate(&self, words: &str) -> Result<Step, IssuerError> {
+    async fn await_late_certificate(&self, words: &str) -> Result<Step, IssuerError> {
         let waited = self.acme.waits.waited(&self.order.id, Stage::Issuing, self.acme.clock.now());
         if waited.is_none_or(|waited| waited < PATIENCE) {
-            return Ok(self.await_issuance());
+            return self.await_issuance().await;
         }
         self.acme.waits.end(&self.order.id);
         Err(IssuerError::OrderGone { detail: format!("it is valid, but there is no certificate: {words}") })

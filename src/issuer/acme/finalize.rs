@@ -23,9 +23,9 @@ impl Course<'_> {
                 crash::point(Point::Finalized);
                 self.acme.waits.begin(&self.order.id, Stage::Issuing, self.acme.clock.now());
                 let ready_still = self.status() == OrderStatus::Ready;
-                Ok(if ready_still { self.await_issuance() } else { Step::Again })
+                if ready_still { self.await_issuance().await } else { Ok(Step::Again) }
             }
-            Err(obstacle) if obstacle.is("orderNotReady") => Ok(self.await_issuance()),
+            Err(obstacle) if obstacle.is("orderNotReady") => self.await_issuance().await,
             Err(obstacle) => {
                 let gone = self.acme.account_error(self.session, &obstacle).await;
                 Err(gone.unwrap_or_else(|| obstacle.into_error(self.acme.settings.name.as_str())))
@@ -34,8 +34,8 @@ impl Course<'_> {
     }
 
     /// The CA works on it.
-    pub(super) fn await_issuance(&self) -> Step {
-        self.pause_at(Stage::Issuing, ISSUANCE)
+    pub(super) async fn await_issuance(&self) -> Result<Step, IssuerError> {
+        self.pause_at(Stage::Issuing, ISSUANCE).await
     }
 
     pub(super) fn key(&self) -> Result<PrivateKey, IssuerError> {

@@ -16,6 +16,9 @@ use crate::identifier::Identifier;
 use crate::issuer::IssuerError;
 use crate::state::OrderRow;
 
+/// As many names every profile holds (Let's Encrypt: 25 in place of 100).
+const FEW_NAMES: usize = 25;
+
 /// What an order is asked for beside its names: what the CA does not like of it is left out, once.
 struct Wish<'a> {
     profile: Option<&'a str>,
@@ -73,7 +76,7 @@ impl Acme {
         }
         let (certificate, issuer) = (order.certificate.as_str(), self.name());
         let preferred = matches!(wanted.profile, Some(Profile::Preferred(_)));
-        if obstacle.is("invalidProfile") && preferred && wish.profile.is_some() {
+        if preferred && wish.profile.is_some() && may_be_about_profile(&obstacle, order.names.len()) {
             tracing::warn!(certificate, issuer, profile = wish.profile, "ordered without its profile: {obstacle}");
             wish.profile = None;
             return Ok(());
@@ -139,6 +142,12 @@ async fn ask(session: &Session, identifiers: &[instant_acme::Identifier], wish: 
         },
         Err(obstacle) => Err(obstacle),
     }
+}
+
+/// A refusal that may be for the profile: some profiles hold fewer names than the CA's usual one.
+fn may_be_about_profile(obstacle: &Obstacle, names: usize) -> bool {
+    let too_many = || names > FEW_NAMES && (obstacle.is("malformed") || obstacle.is("rejectedIdentifier"));
+    obstacle.is("invalidProfile") || too_many()
 }
 
 /// A refusal of an order that may be for what it replaces: not one that is plainly about something else.

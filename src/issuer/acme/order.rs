@@ -12,10 +12,10 @@ use super::account::Session;
 use super::authorization;
 use super::client::last_retry_after;
 use super::obstacle::{Obstacle, patiently};
-use super::problem::Problem;
+use super::problem::{Problem, clean};
 use super::waits::{Stage, pause};
 use crate::clock::Timestamp;
-use crate::config::Certificate;
+use crate::config::{Certificate, Profile};
 use crate::identifier::Identifier;
 use crate::issuer::{IssuerError, Progress};
 use crate::state::{OrderRow, StateError};
@@ -28,6 +28,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 /// How long one `advance` waits in all before it puts the order down.
 const MOMENT: Duration = Duration::from_secs(1);
+
+/// After this long at one stage another CA may be asked, and this one is looked at as seldom as one that fails.
+const ENOUGH: Duration = Duration::from_secs(15 * 60);
+
+/// An order that is younger has not expired: CAs give hours.
+const YOUNG: Duration = Duration::from_secs(60 * 60);
 
 /// What a step came to.
 #[derive(Debug)]
@@ -88,6 +94,7 @@ impl Acme {
 
 impl Course<'_> {
     async fn run(mut self) -> Result<Progress, IssuerError> {
+        self.expect_in_time().await?;
         let mut rested = Duration::ZERO;
         loop {
             match self.step().await? {
@@ -107,12 +114,36 @@ impl Course<'_> {
     }
 
     async fn step(&mut self) -> Result<Step, IssuerError> {
+        if self.status() == OrderStatus::Invalid {
+            return Err(self.refusal().await);
+        }
+        self.expect_profile()?;
         match self.status() {
             OrderStatus::Pending => self.authorize().await,
             OrderStatus::Ready => self.finalize().await,
-            OrderStatus::Processing => Ok(self.await_issuance()),
             OrderStatus::Valid => self.download().await,
-            OrderStatus::Invalid => Err(self.refusal().await),
+            OrderStatus::Processing | OrderStatus::Invalid => self.await_issuance().await,
+        }
+    }
+
+    /// An order that outlived its time is given up, even where the CA does not say that it is over.
+    async fn expect_in_time(&mut self) -> Result<(), IssuerError> {
+        let age = self.acme.clock.now().since(self.order.created_at);
+        if age < YOUNG || matches!(self.status(), OrderStatus::Valid | OrderStatus::Invalid) {
+            return Ok(());
+        }
+        self.expired_at().await.map_or(Ok(()), |expired_at| Err(expired(expired_at)))
+    }
+
+    /// A profile that is required is the order's. A CA that says nothing of it is believed.
+    fn expect_profile(&mut self) -> Result<(), IssuerError> {
+        let Some(Profile::Required(wanted)) = &self.wanted.profile else { return Ok(()) };
+        match &self.live.state().profile {
+            Some(found) if found != wanted => {
+                let detail = format!("the order has the profile `{}`, and `{wanted}` is required", clean(found));
+                Err(IssuerError::BadChain { detail })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -139,30 +170,50 @@ impl Course<'_> {
             return error;
         }
         if let Some(expired_at) = self.expired_at().await {
-            return IssuerError::OrderGone { detail: format!("it expired at {expired_at}") };
+            return expired(expired_at);
         }
         let unexplained = || "the order became invalid, and the CA does not say why".to_owned();
         IssuerError::Refused { detail: own.unwrap_or_else(unexplained) }
     }
 
-    /// When the order expired (RFC 8555, section 7.1.3), where it has: instant-acme does not tell.
+    /// When the order expired (RFC 8555, section 7.1.3), where it has by the CA's own clock: instant-acme does not tell.
     async fn expired_at(&self) -> Option<Timestamp> {
-        let document: Value = self.session.post(self.live.url(), "").await.ok()?.json().ok()?;
+        let answer = self.session.post(self.live.url(), "").await.ok()?;
+        let theirs = providers::http::date(&answer.headers).map(Timestamp::from_datetime);
+        let document: Value = answer.json().ok()?;
         let expires = OffsetDateTime::parse(document.get("expires")?.as_str()?, &Rfc3339).ok()?;
-        Some(Timestamp::from_datetime(expires)).filter(|expires| *expires <= self.acme.clock.now())
+        let now = theirs.unwrap_or_else(|| self.acme.clock.now());
+        Some(Timestamp::from_datetime(expires)).filter(|expires| *expires <= now)
     }
 
     /// A pause at this stage: as long as the CA asks for, else growing.
-    pub(super) fn pause_at(&self, stage: Stage, what: &str) -> Step {
+    ///
+    /// # Errors
+    /// Where the order has been there for long.
+    pub(super) async fn pause_at(&self, stage: Stage, what: &str) -> Result<Step, IssuerError> {
+        let asked = last_retry_after().unwrap_or_default().min(LONGEST_PAUSE);
         let now = self.acme.clock.now();
         let waited = self.acme.waits.waited(&self.order.id, stage, now);
         if waited.is_none() {
             self.acme.waits.begin(&self.order.id, stage, now);
         }
-        let growing = pause(waited.unwrap_or_default(), FIRST_PAUSE);
-        let asked = last_retry_after().unwrap_or_default().min(LONGEST_PAUSE);
-        Step::Pause(growing.max(asked), what.to_owned())
+        let waited = waited.unwrap_or_default();
+        if waited >= ENOUGH {
+            return Err(self.too_slow(waited, what).await);
+        }
+        Ok(Step::Pause(pause(waited, FIRST_PAUSE).max(asked), what.to_owned()))
     }
+
+    async fn too_slow(&self, waited: Duration, what: &str) -> IssuerError {
+        match self.expired_at().await {
+            Some(expired_at) => expired(expired_at),
+            None => IssuerError::Slow { detail: format!("{what}, for {} minutes already", waited.as_secs() / 60) },
+        }
+    }
+}
+
+fn expired(expired_at: Timestamp) -> IssuerError {
+    IssuerError::OrderGone { detail: format!("it expired at {expired_at}") }
 }
 
 async fn refreshed(live: &mut instant_acme::Order) -> Result<(), instant_acme::Error> {

@@ -99,6 +99,10 @@ pub struct IssuedClient {
     pub id: String,
     /// The identity's id.
     pub client: String,
+    /// The CA's name in the config.
+    pub ca: String,
+    /// 1, 2, …
+    pub number: u32,
     /// Lower-case hex.
     pub serial: String,
     /// In force from here.
@@ -215,19 +219,22 @@ impl State {
         Ok(id)
     }
 
-    /// Certificates were signed: each becomes the current one of its identity, in one transaction. Said twice, it is as
-    /// if said once.
+    /// Certificates were signed: each becomes the current one of its identity, and it is noted that this is to be told, in
+    /// one transaction. Said twice, it is as if said once.
     ///
     /// # Errors
     /// Where the database fails; nothing is written then.
-    pub async fn client_certificates_issued(&self, issued: &[IssuedClient]) -> Result<()> {
+    pub async fn client_certificates_issued(&self, issued: &[IssuedClient], now: Timestamp) -> Result<()> {
         let mut write = self.begin().await?;
+        let mut new = Vec::with_capacity(issued.len());
         for one in issued {
             if note_serial(&mut write, one).await? {
                 supersede(&mut write, one).await?;
                 make_current(&mut write, one).await?;
+                new.push(one);
             }
         }
+        self.note_client_news(&mut write, &new, now).await?;
         write.commit().await?;
         self.wake();
         Ok(())

@@ -64,8 +64,11 @@ impl Doctor<'_> {
         if self.standing == Standing::Makeshift {
             return vec![Finding::ok("CA", "made when renewd first runs")];
         }
-        match tokio::time::timeout(PATIENCE, issuer.prepare()).await {
-            Ok(Ok(())) => vec![Finding::ok("CA", "it has its issuing certificate and key")],
+        match tokio::time::timeout(PATIENCE, issuer.try_out()).await {
+            Ok(Ok(remarks)) => {
+                let remarks = remarks.into_iter().map(|remark| Finding::warning("token", remark, ""));
+                [Finding::ok("CA", "it has its issuing certificate and key")].into_iter().chain(remarks).collect()
+            }
             Ok(Err(error)) => vec![Finding::error("CA", providers::error::chain(&error), "")],
             Err(_) => vec![Finding::error("CA", super::too_long(), "")],
         }

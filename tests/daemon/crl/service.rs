@@ -12,7 +12,7 @@ const LIST: &str = NAMED[1];
 
 #[test]
 fn lists_are_served_whole_and_in_parts_and_not_twice() {
-    let pki = Pki::start();
+    let mut pki = Pki::start();
     let whole = pki.daemon.get(LIST);
     assert_eq!((whole.status, whole.header("content-type")), (200, "application/pkix-crl"));
     assert_eq!(whole.header("content-length"), whole.body.len().to_string());
@@ -21,6 +21,13 @@ fn lists_are_served_whole_and_in_parts_and_not_twice() {
     assert!(text(&whole.body).contains("No Revoked Certificates"));
     let (tag, date) = (whole.header("etag"), whole.header("last-modified"));
     assert!(!whole.header("expires").is_empty() && tag.starts_with('"') && date.ends_with(" GMT"));
+    let age = |date: &str| {
+        let date = jiff::civil::DateTime::strptime("%a, %d %b %Y %H:%M:%S GMT", date).unwrap();
+        let date = date.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp();
+        renewd::clock::Clock::system().now().seconds() - date.as_second()
+    };
+    assert!((0..120).contains(&age(date)), "it was made just now: {date}");
+    assert!((-3600..-3480).contains(&age(whole.header("expires"))), "{}", whole.header("expires"));
 
     let get = |headers: &[&str]| pki.daemon.get_with(LIST, headers);
     let conditions = [format!("If-None-Match: {tag}"), format!("If-Modified-Since: {date}")];
@@ -57,6 +64,20 @@ fn lists_are_served_whole_and_in_parts_and_not_twice() {
     not_found(&pki.daemon, "/crl/own/0/0/delta.crl");
     assert!(pki.daemon.get("/crl/own.pem").text().starts_with("-----BEGIN X509 CRL-----\n"));
     assert!(pki.daemon.get("/crl/own/1/all.pem").text().ends_with("-----END X509 CRL-----\n"));
+
+    // Who knows a list gets the next one, and a part of the one before is not mixed with it.
+    let (tag, delta) = (tag.to_owned(), "/crl/own/1/0/delta.crl");
+    let delta_tag = pki.daemon.get(delta).header("etag").to_owned();
+    let ann = pki.issue("ann");
+    pki.revoke(&ann, "superseded");
+    let get = |path, headers: &[&str]| pki.daemon.get_with(path, headers);
+    for (path, tag) in [(LIST, &tag), (delta, &delta_tag)] {
+        let next = get(path, &[&format!("If-None-Match: {tag}")]);
+        assert!(next.status == 200 && next.header("etag") != tag, "{path}");
+        assert!(text(&next.body).contains("Serial Number: "), "{path}");
+        let part = get(path, &["Range: bytes=1-", &format!("If-Range: {tag}")]);
+        assert_eq!((part.status, part.body), (200, next.body), "{path}");
+    }
 }
 
 fn not_found(daemon: &Daemon, path: &str) {

@@ -24,6 +24,7 @@ fn each_certificate_gets_the_status_that_it_has() {
     world.client(&["revoke", "bob", "--reason", "keyCompromise"]);
     let (own, other) = (world.issuer(), world.issuer_of("other"));
     let id = |serial: &[u8]| own.cert_id(Hash::Sha1, serial);
+    let namesake = other.cert_id(Hash::Sha1, &ann.serial);
     let ann_sha256 = own.cert_id(Hash::Sha256, &ann.serial);
     let (ann, bob) = (id(&ann.serial), id(&bob.serial));
     let (foreign, nobody) = (other.cert_id(Hash::Sha1, &eve.serial), Issuer::nobody().cert_id(Hash::Sha1, &[1]));
@@ -38,6 +39,7 @@ fn each_certificate_gets_the_status_that_it_has() {
         ("zero", vec![id(&[0])], vec!["UNKNOWN"]),
         ("another issuer's serial", vec![id(&eve.serial)], vec!["UNKNOWN"]),
         ("several", vec![ann.clone(), bob.clone(), ann_sha256], vec!["GOOD", "REVOKED", "GOOD"]),
+        ("our serial of another issuer", vec![ann.clone(), namesake], vec!["GOOD", "UNKNOWN"]),
         ("mixed issuers", vec![ann.clone(), foreign.clone(), nobody.clone()], vec!["GOOD", "UNKNOWN", "UNKNOWN"]),
         ("ours comes last", vec![nobody.clone(), foreign.clone(), bob.clone()], vec!["UNKNOWN", "UNKNOWN", "REVOKED"]),
         ("the same twice", vec![bob.clone(), bob], vec!["REVOKED", "REVOKED"]),
@@ -47,6 +49,12 @@ fn each_certificate_gets_the_status_that_it_has() {
     let bodies: Vec<_> = answers.iter().map(|answer| &answer.body).collect();
     for ((what, ids, expected), answer) in cases.iter().zip(reading::read_all(&world.issuing, &bodies)) {
         assert_eq!((statuses(&answer).len(), statuses(&answer)), (ids.len(), expected.clone()), "{what}: {answer}");
+        let single = &answer["singles"][0];
+        let hash = if *what == "by SHA-256" { "sha256" } else { "sha1" };
+        assert_eq!(single["hash"], hash, "it names the certificate as the question did: {what}");
+        let lasts = single["next_update"].as_i64().unwrap() - single["this_update"].as_i64().unwrap();
+        let never_issued = expected.iter().all(|status| *status == "UNKNOWN");
+        assert_eq!(lasts, if never_issued { 300 } else { 12 * 3600 }, "what is unknown may become known: {what}");
     }
     for (place, (what, ids, expected)) in cases.iter().enumerate() {
         let kept = ids.len() == 1 && expected[0] != "UNKNOWN";
@@ -69,6 +77,20 @@ fn each_certificate_gets_the_status_that_it_has() {
     let answer = world.post_to("other", &request(&[foreign], &[]));
     let other = world.home.write("other.pem", &super::certificates(&world.daemon, "other")[0]);
     assert_eq!(statuses(&reading::read(&other, &answer.body)), ["GOOD"]);
+    // What was said of the first certificate of each request is counted.
+    let metrics = world.daemon.get("/metrics").text();
+    let first = |status: &str| cases.iter().filter(|(_, _, expected)| expected[0] == status).count();
+    for (ca, status, count) in [
+        ("own", "good", first("GOOD")),
+        ("own", "revoked", first("REVOKED")),
+        ("own", "unknown", first("UNKNOWN")),
+        ("own", "unauthorized", 3),
+        ("own", "malformed_request", 3),
+        ("other", "good", 1),
+    ] {
+        let line = format!("renewd_ocsp_responses_total{{ca=\"{ca}\",status=\"{status}\"}} {count}\n");
+        assert!(metrics.contains(&line), "{line}: {metrics}");
+    }
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn responder(world: &World) -> std::path::PathBuf {
     world.home.write("responder.pem", &found[0])
 }
 
-fn lint(linter: &str, file: &Path, what: &str) {
+pub(super) fn lint(linter: &str, file: &Path, what: &str) {
     let output = programs::run(
         Command::new(programs::find(linter)).args(["lint", "-s", "NOTICE", "--document-format", "DETECT"]).arg(file),
         "",
@@ -126,37 +126,60 @@ fn lint(linter: &str, file: &Path, what: &str) {
     assert!(output.status.success() && said.trim().is_empty(), "{what}: {said}");
 }
 
+/// nginx, which asks its clients for certificates, and OCSP about them.
+pub(super) struct Door(Nginx);
+
+impl Door {
+    /// `ocsp`: `leaf`, or `on` for the issuing certificate, too.
+    pub fn open(world: &World, ocsp: &str) -> Self {
+        let server = self_signed(&["localhost"]);
+        let certificate = world.home.write("server.pem", &server.certificate);
+        let key = world.home.write("server.key", &server.key);
+        Self(Nginx::start_with(|port| {
+            format!(
+                "server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {}; ssl_certificate_key {}; \
+                 ssl_client_certificate {}; ssl_verify_client on; ssl_verify_depth 2; ssl_ocsp {ocsp}; \
+                 location / {{ return 200 \"$ssl_client_s_dn\\n\"; }} }}\n",
+                certificate.display(),
+                key.display(),
+                world.root.display(),
+            )
+        }))
+    }
+
+    /// What a client gets.
+    pub fn knock(&self, leaf: &super::Leaf) -> String {
+        let mut curl = Command::new(programs::find("curl"));
+        curl.args(["-q", "--silent", "--insecure", "--max-time", "20", "--noproxy", "*"]);
+        curl.args(["--cert", path(&leaf.chain), "--key", path(&leaf.key)]);
+        let output = programs::run(curl.arg(format!("https://{}/", self.0.address())), "");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// It is let in.
+    pub fn admits(&self, leaf: &super::Leaf, name: &str) {
+        let said = self.knock(leaf);
+        assert!(said.starts_with(&format!("CN={name}")), "{said}: {}", self.0.log());
+    }
+
+    /// It is turned away for its certificate.
+    pub fn turns_away(&self, leaf: &super::Leaf) {
+        let said = self.knock(leaf);
+        assert!(said.contains("400 Bad Request") && said.contains("SSL certificate"), "{said}");
+    }
+}
+
 #[test]
 fn nginx_lets_a_client_in_until_it_is_revoked() {
     let world = World::start();
     let (ann, bob) = (world.issue("ann"), world.issue("bob"));
-    let server = self_signed(&["localhost"]);
-    let certificate = world.home.write("server.pem", &server.certificate);
-    let key = world.home.write("server.key", &server.key);
-    let nginx = Nginx::start_with(|port| {
-        format!(
-            "server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {}; ssl_certificate_key {}; \
-             ssl_client_certificate {}; ssl_verify_client on; ssl_verify_depth 2; ssl_ocsp leaf; \
-             location / {{ return 200 \"$ssl_client_s_dn\\n\"; }} }}\n",
-            certificate.display(),
-            key.display(),
-            world.root.display(),
-        )
-    });
-    let ask = |leaf: &super::Leaf| {
-        let mut curl = Command::new(programs::find("curl"));
-        curl.args(["-q", "--silent", "--insecure", "--max-time", "20", "--noproxy", "*"]);
-        curl.args(["--cert", path(&leaf.chain), "--key", path(&leaf.key)]);
-        let output = programs::run(curl.arg(format!("https://{}/", nginx.address())), "");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    };
-    assert!(ask(&ann).starts_with("CN=ann"), "{}", nginx.log());
+    let door = Door::open(&world, "leaf");
+    door.admits(&ann, "ann");
     world.client(&["revoke", "ann", "--reason", "keyCompromise"]);
     world.client(&["hold", "bob"]);
     for leaf in [&ann, &bob] {
-        let turned_away = ask(leaf);
-        assert!(turned_away.contains("400 Bad Request") && turned_away.contains("SSL certificate"), "{turned_away}");
+        door.turns_away(leaf);
     }
     world.client(&["release", "bob"]);
-    assert!(ask(&bob).starts_with("CN=bob"), "{}", nginx.log());
+    door.admits(&bob, "bob");
 }

@@ -41,6 +41,8 @@ pub struct Script {
     pub renewal_info: bool,
     /// So many of a hundred good nonces are refused.
     pub nonce_reject_percent: u32,
+    /// A profile, and as many names as its certificates may have.
+    pub few_names: Option<(&'static str, usize)>,
 }
 
 impl Default for Script {
@@ -52,6 +54,7 @@ impl Default for Script {
             eab: None,
             renewal_info: true,
             nonce_reject_percent: 0,
+            few_names: None,
         }
     }
 }
@@ -175,6 +178,16 @@ impl AcmeCa {
     /// Changes every chain that is downloaded, one PEM a certificate, the leaf first.
     pub fn edit_chain(&self, edit: impl FnMut(&mut Vec<String>) + Send + 'static) {
         self.book().chain_edits.push(Box::new(edit));
+    }
+
+    /// From now on certificates are for these names, whatever was ordered; `None`: for those that were.
+    pub fn misname(&self, names: Option<&[&str]>) {
+        self.book().signing.misname(names);
+    }
+
+    /// From now on it signs as at so many seconds later than it is.
+    pub fn be_ahead(&self, seconds: i64) {
+        self.book().signing.ahead = time::Duration::seconds(seconds);
     }
 
     /// Adds a header to every answer of success from there.

@@ -146,6 +146,11 @@ impl Book {
         if profile.as_deref().is_some_and(|wanted| self.script.profiles.iter().all(|(name, _)| *name != wanted)) {
             return Err(refuse(400, "invalidProfile", "no such profile"));
         }
+        let limited =
+            self.script.few_names.filter(|(name, most)| profile.as_deref() == Some(name) && names.len() > *most);
+        if let Some((_, most)) = limited {
+            return Err(refuse(400, "malformed", &format!("Order cannot contain more than {most} identifiers")));
+        }
         if let Some(id) = &replaces {
             if !self.issued.contains(id) {
                 return Err(refuse(404, "malformed", "what is to be replaced is not known"));

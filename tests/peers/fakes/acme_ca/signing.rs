@@ -15,6 +15,9 @@ pub(super) struct Signing {
     issuing_pems: [String; 2],
     root_pem: String,
     serial: u64,
+    misname: Option<Vec<SanType>>,
+    /// By how much its clock is ahead.
+    pub(super) ahead: Duration,
 }
 
 /// A certificate.
@@ -34,11 +37,24 @@ impl Signing {
         let issuing_pems = roots.map(|(params, root_key)| {
             issuing.signed_by(&key, &Issuer::new(params, root_key)).expect("an issuing certificate").pem()
         });
-        Self { issuing: Issuer::new(issuing, key), issuing_pems, root_pem, serial: 0x8000_0000_0000_0000 }
+        Self {
+            issuing: Issuer::new(issuing, key),
+            issuing_pems,
+            root_pem,
+            serial: 0x8000_0000_0000_0000,
+            misname: None,
+            ahead: Duration::ZERO,
+        }
     }
 
     pub(super) fn root_pem(&self) -> String {
         self.root_pem.clone()
+    }
+
+    /// From now on certificates are for these names, or again for those that were ordered.
+    pub(super) fn misname(&mut self, names: Option<&[&str]>) {
+        let san = |name: &&str| SanType::DnsName((*name).try_into().expect("a name"));
+        self.misname = names.map(|names| names.iter().map(san).collect());
     }
 
     /// Signs a leaf for the request's key, where the request is for exactly these names.
@@ -54,6 +70,9 @@ impl Signing {
         }
         self.serial += 1;
         self.dress(&mut request.params);
+        if let Some(names) = &self.misname {
+            request.params.subject_alt_names.clone_from(names);
+        }
         let leaf = request.signed_by(&self.issuing).map_err(|error| error.to_string())?;
         let id = CertificateIdentifier::try_from(leaf.der())?;
         let chains = self.issuing_pems.iter().map(|issuing| vec![leaf.pem(), issuing.clone()]).collect();
@@ -72,7 +91,7 @@ impl Signing {
     fn dress(&self, params: &mut CertificateParams) {
         params.distinguished_name = DistinguishedName::new();
         params.serial_number = Some(self.serial.to_be_bytes().to_vec().into());
-        params.not_before = OffsetDateTime::now_utc() - Duration::hours(1);
+        params.not_before = OffsetDateTime::now_utc() + self.ahead - Duration::hours(1);
         params.not_after = params.not_before + Duration::days(90);
         params.use_authority_key_identifier_extension = true;
     }
