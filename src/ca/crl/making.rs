@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter};
 use std::time::{Duration, Instant};
 
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{FuturesOrdered, TryStreamExt as _};
 
 use super::armour;
 use super::encode::{self, Heading};
@@ -15,7 +15,7 @@ use super::{CrlError, ListSigner, Rhythm};
 use crate::ca::pointers;
 use crate::clock::Timestamp;
 use crate::crash;
-use crate::state::crl::{Base, CrlName, CrlRow, EntriesOf, Published};
+use crate::state::crl::{Base, CrlName, CrlRow, EntriesOf, EntryPage, Published};
 use crate::state::{State, StateError};
 
 /// Verifiers whose clock is behind ours must not refuse a fresh list.
@@ -127,16 +127,15 @@ impl Making<'_> {
         Ok(entries)
     }
 
-    /// Encodes one page while the database reads the next ones.
+    /// Encodes one page while the database reads the next one.
     async fn read_revoked<'a>(
         &self,
-        shards: impl Iterator<Item = EntriesOf<'a>>,
+        mut shards: impl Iterator<Item = EntriesOf<'a>>,
         entries: &mut Entries,
     ) -> Result<(), CrlError> {
-        let first =
-            |of: EntriesOf<'a>| async move { Ok::<_, StateError>((of, self.state.revoked_entries(&of, "").await?)) };
-        let mut pages = std::pin::pin!(stream::iter(shards).map(first).buffered(AHEAD));
+        let mut pages: FuturesOrdered<_> = shards.by_ref().take(AHEAD).map(|of| first_page(self.state, of)).collect();
         while let Some((of, mut page)) = pages.try_next().await? {
+            pages.extend(shards.next().map(|of| first_page(self.state, of)));
             loop {
                 entries.take_revoked(&page).map_err(|error| self.failed(error))?;
                 let Some(last) = page.last() else { break };
@@ -184,6 +183,12 @@ impl Making<'_> {
     }
 }
 
+/// Which entries a page is the first of, and the page.
+async fn first_page<'a>(state: &State, of: EntriesOf<'a>) -> Result<(EntriesOf<'a>, EntryPage), StateError> {
+    let page = state.revoked_entries(&of, "").await?;
+    Ok((of, page))
+}
+
 /// The entries of a list and of its delta, in DER.
 struct Entries {
     full: Spool,
@@ -191,7 +196,7 @@ struct Entries {
 }
 
 impl Entries {
-    fn take_revoked(&mut self, page: &crate::state::crl::EntryPage) -> io::Result<()> {
+    fn take_revoked(&mut self, page: &EntryPage) -> io::Result<()> {
         let mut changed = Vec::new();
         self.full.append(|out| {
             for entry in page.entries() {
@@ -205,7 +210,7 @@ impl Entries {
         self.delta.append(|out| out.extend(changed))
     }
 
-    fn take_released(&mut self, page: &crate::state::crl::EntryPage) -> io::Result<()> {
+    fn take_released(&mut self, page: &EntryPage) -> io::Result<()> {
         self.delta.append(|out| {
             for entry in page.entries() {
                 encode::push_entry(out, entry.serial, entry.at, entry.reason);
