@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use crate::clock::Timestamp;
 use crate::config::Certificate;
 use crate::pki::chain::Chain;
+use crate::pki::reason::Reason;
 use crate::state::{OrderRow, VersionRow};
 
 pub mod acme;
@@ -175,33 +176,27 @@ impl RevocationReason {
 
     /// RFC 5280's word.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unspecified => "unspecified",
-            Self::KeyCompromise => "keyCompromise",
-            Self::AffiliationChanged => "affiliationChanged",
-            Self::Superseded => "superseded",
-            Self::CessationOfOperation => "cessationOfOperation",
-        }
-    }
-
-    /// RFC 5280's number.
-    #[must_use]
-    pub const fn code(self) -> u8 {
-        match self {
-            Self::Unspecified => 0,
-            Self::KeyCompromise => 1,
-            Self::AffiliationChanged => 3,
-            Self::Superseded => 4,
-            Self::CessationOfOperation => 5,
-        }
+    pub fn as_str(self) -> &'static str {
+        Reason::from(self).as_str()
     }
 
     /// From RFC 5280's word, in any case and with or without hyphens.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        let plain = |text: &str| text.replace(['-', '_'], "").to_ascii_lowercase();
-        Self::ALL.into_iter().find(|reason| plain(reason.as_str()) == plain(word))
+        let wanted = Reason::parse(word)?;
+        Self::ALL.into_iter().find(|reason| Reason::from(*reason) == wanted)
+    }
+}
+
+impl From<RevocationReason> for Reason {
+    fn from(reason: RevocationReason) -> Self {
+        match reason {
+            RevocationReason::Unspecified => Self::Unspecified,
+            RevocationReason::KeyCompromise => Self::KeyCompromise,
+            RevocationReason::AffiliationChanged => Self::AffiliationChanged,
+            RevocationReason::Superseded => Self::Superseded,
+            RevocationReason::CessationOfOperation => Self::CessationOfOperation,
+        }
     }
 }
 
@@ -214,5 +209,6 @@ mod tests {
         assert_eq!(RevocationReason::parse("key-compromise"), Some(RevocationReason::KeyCompromise));
         assert_eq!(RevocationReason::parse("keyCompromise"), Some(RevocationReason::KeyCompromise));
         assert_eq!(RevocationReason::parse("removeFromCRL"), None);
+        assert_eq!(RevocationReason::parse("certificateHold"), None, "a CA may say so, a subscriber may not");
     }
 }

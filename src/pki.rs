@@ -1,5 +1,5 @@
-//! Keys, requests, chains and serials: DER and PEM in, types out. Pure: no I/O and no clock; randomness for new keys
-//! and serials only.
+//! Keys, requests, chains, serials, reasons to revoke: DER and PEM in, types out. Pure: no I/O and no clock; randomness for
+//! new keys and serials only.
 
 pub mod bundle;
 mod cert_id;
@@ -9,6 +9,7 @@ pub mod der;
 pub mod key;
 pub mod leaf;
 pub mod pem;
+pub mod reason;
 pub mod serial;
 
 pub use cert_id::cert_id;

@@ -9,7 +9,6 @@ mod change;
 mod error;
 mod line;
 mod log;
-mod reason;
 mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,8 +22,9 @@ use tracing::info;
 
 pub use change::{Asked, Outcome};
 pub use error::{RevocationError, WriteError};
-pub use reason::Reason;
 pub use standing::Standing;
+
+pub use crate::pki::reason::Reason;
 
 use crate::clock::Timestamp;
 use crate::crash::{self, Point};

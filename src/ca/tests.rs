@@ -259,9 +259,9 @@ async fn a_serial_is_never_used_twice() {
         not_after: now(),
         to_be_signed: b"x",
     };
-    state.add_ca_certificate(&new("1"), now()).await.unwrap();
-    state.add_ca_certificate(&new("1"), now()).await.unwrap();
-    assert!(state.add_ca_certificate(&new("2"), now()).await.is_err());
+    state.add_ca_certificates(&[(new("1"), now())]).await.unwrap();
+    state.add_ca_certificates(&[(new("1"), now())]).await.unwrap();
+    assert!(state.add_ca_certificates(&[(new("2"), now())]).await.is_err());
 }
 
 #[tokio::test]

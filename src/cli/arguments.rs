@@ -110,7 +110,7 @@ Examples:
     ///
     /// Errors are told in the CA's own words.
     #[command(after_help = "\
-Example:
+Examples:
   renewd why example.com
   renewd why example.com --refresh")]
     Why {

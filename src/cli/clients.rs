@@ -14,12 +14,13 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 pub(super) use arguments::ClientCommand;
-use arguments::{Asked, Listing, Named, Part};
+use arguments::{Asked, Listing, Named};
 
 use super::client::segment;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::world::World;
+use crate::ca::client::Part;
 use crate::report::{ClientList, ClientStatistics, ClientView};
 use crate::secret::SecretRef;
 
@@ -77,16 +78,20 @@ async fn issue(
 ) -> Outcome {
     let password = password_file.map(password).transpose()?;
     let view: ClientView = world.client.post("/clients", request).await.map_err(|error| world.explain(error))?;
+    let mut written = String::new();
     if let Some(folder) = &asked.out {
         let parts: &[Part] = if view.key_type.is_some() { &OWN } else { &FOREIGN };
         let pfx = password.is_some().then_some(Part::Pfx);
         for part in parts.iter().copied().chain(pfx) {
             let password = password.as_ref().map(|word| word.as_str()).filter(|_| part == Part::Pfx);
             let file = fetch(world, &format!("/clients/{}/download", segment(&view.id)), part, password).await?;
-            files::write(&folder.join(&file.file_name), &file.bytes)?;
+            let path = folder.join(&file.file_name);
+            files::write(&path, &file.bytes)?;
+            written += &format!("\nwritten: {}", path.display());
         }
     }
-    told(output, world, &view)
+    output.answer(&view, || format!("{}{written}", wording::client(&view, world.clock.now())));
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn post(output: &Output, world: &World, path: &str, body: &Value) -> Outcome {

@@ -66,7 +66,8 @@ fn parse<'a>(page: &Page<'a>) -> DeTable<'a> {
         page.problems.error(Kind::Syntax, place, String::new(), message, help);
     };
     if let Some(failure) = &page.source.failure {
-        refuse(failure.offset, failure.message.clone(), String::new());
+        let help = if page.index > 0 { "`include` names it" } else { "" };
+        refuse(failure.offset, failure.message.clone(), help.to_owned());
         return DeTable::new();
     }
     let (table, errors) = DeTable::parse_recoverable(&page.source.text);

@@ -81,7 +81,7 @@ impl Serialize for Report {
     }
 }
 
-/// `file:line:column: key: message; help`.
+/// `file:line:column: key: message; help`; of the place the file alone where it is meant as a whole.
 impl fmt::Display for ConfigError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_place(formatter, &self.file, self.line, self.column, &self.key)?;
@@ -101,7 +101,10 @@ impl fmt::Display for Note {
 }
 
 fn write_place(formatter: &mut fmt::Formatter<'_>, file: &Path, line: u32, column: u32, key: &str) -> fmt::Result {
-    write!(formatter, "{}:{line}:{column}: ", file.display())?;
+    match line {
+        0 => write!(formatter, "{}: ", file.display())?,
+        _ => write!(formatter, "{}:{line}:{column}: ", file.display())?,
+    }
     if key.is_empty() { Ok(()) } else { write!(formatter, "{key}: ") }
 }
 
@@ -133,7 +136,7 @@ mod tests {
     fn people_read_place_key_message_and_help() {
         assert_eq!(
             report().to_string(),
-            "c.toml:3:7: defaults.dns: no dns instance `mian`; did you mean `main`?\nc.toml:0:0: note: empty"
+            "c.toml:3:7: defaults.dns: no dns instance `mian`; did you mean `main`?\nc.toml: note: empty"
         );
     }
 

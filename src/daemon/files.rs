@@ -105,11 +105,23 @@ fn directories(file: &Path) -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use tempfile::TempDir;
+
     use super::*;
 
     #[expect(clippy::disallowed_methods, reason = "a test writes for itself")]
     fn write(path: &Path, text: &str) {
         std::fs::write(path, text).unwrap();
+    }
+
+    /// A config and its watcher.
+    fn watched() -> (TempDir, PathBuf, Files) {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("config.toml");
+        write(&file, "a");
+        let mut files = Files::new();
+        files.watch(std::slice::from_ref(&file));
+        (directory, file, files)
     }
 
     async fn changes(files: &mut Files) -> bool {
@@ -118,11 +130,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_files_themselves_count() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("config.toml");
-        write(&file, "a");
-        let mut files = Files::new();
-        files.watch(std::slice::from_ref(&file));
+        let (directory, file, mut files) = watched();
         assert!(!changes(&mut files).await);
         files.read_again();
         assert!(changes(&mut files).await);
@@ -135,11 +143,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_change_outlives_whoever_waited_for_it() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("config.toml");
-        write(&file, "a");
-        let mut files = Files::new();
-        files.watch(std::slice::from_ref(&file));
+        let (_directory, file, mut files) = watched();
         write(&file, "b");
         assert!(timeout(QUIET / 3, files.changed()).await.is_err(), "it is not quiet yet");
         assert!(changes(&mut files).await);
@@ -147,11 +151,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_written_without_end_hides_nothing() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("config.toml");
-        write(&file, "a");
-        let mut files = Files::new();
-        files.watch(std::slice::from_ref(&file));
+        let (directory, file, mut files) = watched();
         write(&file, "b");
         let noise = async {
             loop {

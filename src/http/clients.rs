@@ -1,7 +1,7 @@
 //! `/clients…` on the local socket: client certificates.
 
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -75,15 +75,30 @@ async fn statistics(State(app): State<App>, Query(wish): Query<Wish>) -> Answer 
     Ok(Json(told).into_response())
 }
 
+/// The identity that a request's path names, and whose it must be.
+#[derive(FromRequestParts)]
+#[from_request(state(App))]
+struct Named {
+    #[from_request(via(Path))]
+    word: String,
+    #[from_request(via(Query))]
+    bound: Bound,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Bound {
     tenant: Option<String>,
 }
 
-async fn show(State(app): State<App>, Path(word): Path<String>, Query(bound): Query<Bound>) -> Answer {
-    let row = app.clients.find(&word, bound.tenant.as_deref()).await?;
-    view(&app, &row, StatusCode::OK).await
+impl Named {
+    async fn find(&self, app: &App) -> Result<ClientRow, ClientError> {
+        app.clients.find(&self.word, self.bound.tenant.as_deref()).await
+    }
+}
+
+async fn show(State(app): State<App>, named: Named) -> Answer {
+    view(&app, &named.find(&app).await?, StatusCode::OK).await
 }
 
 async fn view(app: &App, row: &ClientRow, status: StatusCode) -> Answer {
@@ -131,15 +146,9 @@ struct Renewing {
     revoke_old: bool,
 }
 
-async fn renew(
-    State(app): State<App>,
-    asker: Asker,
-    Path(word): Path<String>,
-    Query(bound): Query<Bound>,
-    body: Bytes,
-) -> Answer {
+async fn renew(State(app): State<App>, asker: Asker, named: Named, body: Bytes) -> Answer {
     let Renewing { csr, revoke_old } = read(&body)?;
-    let row = app.clients.find(&word, bound.tenant.as_deref()).await?;
+    let row = named.find(&app).await?;
     let asker = name_of(asker);
     let client = app.clients.renew(&row, &Renewal { csr, revoke_old }, &asker, app.clock.now()).await?;
     tell(&Given { client: client.clone(), repeated: false }, &asker);
@@ -153,51 +162,26 @@ struct Changing {
     serial: Option<String>,
 }
 
-async fn revoke(
-    State(app): State<App>,
-    asker: Asker,
-    Path(word): Path<String>,
-    Query(bound): Query<Bound>,
-    body: Bytes,
-) -> Answer {
+async fn revoke(State(app): State<App>, asker: Asker, named: Named, body: Bytes) -> Answer {
     let changing: Changing = read(&body)?;
     let reason = changing.reason.as_deref().unwrap_or("unspecified");
     let reason = Reason::parse(reason).filter(|reason| reason.is_final()).ok_or_else(unknown_reason)?;
-    change(&app, &word, &bound, &changing, StatusChange::Revoke(reason), asker).await
+    change(&app, &named, &changing, StatusChange::Revoke(reason), asker).await
 }
 
-async fn hold(
-    State(app): State<App>,
-    asker: Asker,
-    Path(word): Path<String>,
-    Query(bound): Query<Bound>,
-    body: Bytes,
-) -> Answer {
-    change(&app, &word, &bound, &read(&body)?, StatusChange::Revoke(Reason::CertificateHold), asker).await
+async fn hold(State(app): State<App>, asker: Asker, named: Named, body: Bytes) -> Answer {
+    change(&app, &named, &read(&body)?, StatusChange::Revoke(Reason::CertificateHold), asker).await
 }
 
-async fn release(
-    State(app): State<App>,
-    asker: Asker,
-    Path(word): Path<String>,
-    Query(bound): Query<Bound>,
-    body: Bytes,
-) -> Answer {
-    change(&app, &word, &bound, &read(&body)?, StatusChange::Release, asker).await
+async fn release(State(app): State<App>, asker: Asker, named: Named, body: Bytes) -> Answer {
+    change(&app, &named, &read(&body)?, StatusChange::Release, asker).await
 }
 
-async fn change(
-    app: &App,
-    word: &str,
-    bound: &Bound,
-    changing: &Changing,
-    change: StatusChange,
-    asker: Asker,
-) -> Answer {
-    let row = app.clients.find(word, bound.tenant.as_deref()).await?;
+async fn change(app: &App, named: &Named, changing: &Changing, change: StatusChange, asker: Asker) -> Answer {
+    let row = named.find(app).await?;
     let serial = changing.serial.as_deref().map(Serial::parse_hex).transpose();
     let serial = serial.map_err(|error| Problem::unprocessable(error.to_string()))?.map(|serial| serial.to_string());
-    let serial = serial.or_else(|| serial_meant(&row, word));
+    let serial = serial.or_else(|| serial_meant(&row, &named.word));
     let (client, serials) = app.clients.change_status(&row, serial.as_deref(), change, app.clock.now()).await?;
     let told = match change {
         StatusChange::Revoke(reason) => reason.as_str(),
@@ -220,14 +204,9 @@ struct AutoRenewal {
     enabled: bool,
 }
 
-async fn auto_renew(
-    State(app): State<App>,
-    Path(word): Path<String>,
-    Query(bound): Query<Bound>,
-    body: Bytes,
-) -> Answer {
+async fn auto_renew(State(app): State<App>, named: Named, body: Bytes) -> Answer {
     let AutoRenewal { enabled } = read(&body)?;
-    let row = app.clients.find(&word, bound.tenant.as_deref()).await?;
+    let row = named.find(&app).await?;
     let row = app.clients.set_renewal(&row, enabled).await?;
     view(&app, &row, StatusCode::OK).await
 }
@@ -240,16 +219,10 @@ struct Wanting {
     password: Option<String>,
 }
 
-async fn download(
-    State(app): State<App>,
-    asker: Asker,
-    Path(word): Path<String>,
-    Query(bound): Query<Bound>,
-    body: Bytes,
-) -> Answer {
+async fn download(State(app): State<App>, asker: Asker, named: Named, body: Bytes) -> Answer {
     let Wanting { part, password } = read(&body)?;
     let part = Part::parse(&part).ok_or_else(unknown_part)?;
-    let row = app.clients.find(&word, bound.tenant.as_deref()).await?;
+    let row = named.find(&app).await?;
     let file = app.clients.download(&row, part, password.map(SecretString::from).as_ref()).await?;
     if part.is_secret() {
         let (client, requested_by) = (&row.identifier, name_of(asker));

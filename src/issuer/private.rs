@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::ca::revoke::{Reason, Revocations};
+use crate::ca::revoke::Revocations;
 use crate::ca::{Authority, CaError, LeafRequest, Registry};
 use crate::clock::Clock;
 use crate::config;
@@ -115,8 +115,7 @@ impl Issuer for Private {
         };
         let serial = Serial::parse_hex(&version.serial);
         let serial = serial.map_err(|error| self.not_revoked(&error))?;
-        let reason = Reason::from_code(reason.code()).unwrap_or(Reason::Unspecified);
-        let revoked = revocations.revoke(&self.name, &serial, reason, self.clock.now()).await;
+        let revoked = revocations.revoke(&self.name, &serial, reason.into(), self.clock.now()).await;
         revoked.map(drop).map_err(|error| self.not_revoked(&error))
     }
 

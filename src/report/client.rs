@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::SCHEMA;
 use super::certificate::{LARGEST_PAGE, told};
 use crate::clock::Timestamp;
+use crate::pki::reason::Reason;
 use crate::state::client::certificate::ClientCertificateRow;
 use crate::state::client::list::{ClientFilter, ClientStatus};
 use crate::state::client::{ClientRow, ClientSubject};
@@ -188,7 +189,7 @@ impl ClientCertificateView {
             has_key: row.has_key(),
             superseded: row.superseded_by.is_some(),
             revoked_at: told(row.revoked_at),
-            revocation_reason: row.revoked_at.and(row.revocation_reason).map(|code| reason(code).to_owned()),
+            revocation_reason: row.revoked_at.and(row.revocation_reason).map(reason_told),
             owed: row.owed.map(|owed| owed.to_string()),
             requested_by: row.requested_by.clone(),
             created_at: row.created_at.to_string(),
@@ -200,18 +201,8 @@ fn there(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// RFC 5280's word for a reason's number (section 5.3.1).
-const fn reason(code: u8) -> &'static str {
-    match code {
-        1 => "keyCompromise",
-        3 => "affiliationChanged",
-        4 => "superseded",
-        5 => "cessationOfOperation",
-        6 => "certificateHold",
-        9 => "privilegeWithdrawn",
-        10 => "aACompromise",
-        _ => "unspecified",
-    }
+fn reason_told(code: u8) -> String {
+    Reason::from_code(code).unwrap_or(Reason::Unspecified).as_str().to_owned()
 }
 
 /// One identity with all of its certificates.

@@ -1,9 +1,11 @@
 //! ACME accounts: the key first, the account's URL when the CA has it.
 
-use sqlx::any::AnyRow;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, AssertSqlSafe};
 use zeroize::Zeroizing;
 
-use super::row::{list, optional_text, optional_time, text, time};
+use super::row::{list, optional_text, optional_time, text, time, to_list};
 use super::{Result, State};
 use crate::clock::Timestamp;
 use crate::secret::Column;
@@ -83,7 +85,7 @@ impl State {
     /// # Errors
     /// Where the database fails.
     pub async fn account(&self, name: &str, directory_url: &str) -> Result<Option<AccountRow>> {
-        let found = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT * FROM account {OF}")))
+        let found = sqlx::query(AssertSqlSafe(format!("SELECT * FROM account {OF}")))
             .bind(name)
             .bind(directory_url)
             .fetch_optional(self.reader())
@@ -112,7 +114,7 @@ impl State {
         .bind(name)
         .bind(directory_url)
         .bind(sealed)
-        .bind(super::row::to_list(contact))
+        .bind(to_list(contact))
         .bind(now.millis())
         .execute(self.writer())
         .await?;
@@ -124,13 +126,8 @@ impl State {
     /// # Errors
     /// Where the database fails.
     pub async fn account_registered(&self, name: &str, directory_url: &str, url: &str, now: Timestamp) -> Result<()> {
-        sqlx::query(sqlx::AssertSqlSafe(format!("UPDATE account SET url = $3, registered_at = $4 {OF}")))
-            .bind(name)
-            .bind(directory_url)
-            .bind(url)
-            .bind(now.millis())
-            .execute(self.writer())
-            .await?;
+        let change = change_of(name, directory_url, "url = $3, registered_at = $4");
+        change.bind(url).bind(now.millis()).execute(self.writer()).await?;
         Ok(())
     }
 
@@ -139,12 +136,8 @@ impl State {
     /// # Errors
     /// Where the database fails.
     pub async fn account_contact_changed(&self, name: &str, directory_url: &str, contact: &[String]) -> Result<()> {
-        sqlx::query(sqlx::AssertSqlSafe(format!("UPDATE account SET contact = $3 {OF}")))
-            .bind(name)
-            .bind(directory_url)
-            .bind(super::row::to_list(contact))
-            .execute(self.writer())
-            .await?;
+        let change = change_of(name, directory_url, "contact = $3");
+        change.bind(to_list(contact)).execute(self.writer()).await?;
         Ok(())
     }
 
@@ -155,12 +148,8 @@ impl State {
     pub async fn keep_next_account_key(&self, name: &str, directory_url: &str, key: &[u8]) -> Result<()> {
         let row = row_key(name, directory_url);
         let sealed = self.sealer().seal(column(&row, "next_key_sealed"), key)?;
-        sqlx::query(sqlx::AssertSqlSafe(format!("UPDATE account SET next_key_sealed = $3 {OF}")))
-            .bind(name)
-            .bind(directory_url)
-            .bind(sealed)
-            .execute(self.writer())
-            .await?;
+        let change = change_of(name, directory_url, "next_key_sealed = $3");
+        change.bind(sealed).execute(self.writer()).await?;
         Ok(())
     }
 
@@ -171,12 +160,14 @@ impl State {
     pub async fn account_key_replaced(&self, name: &str, directory_url: &str, key: &[u8]) -> Result<()> {
         let row = row_key(name, directory_url);
         let sealed = self.sealer().seal(column(&row, "key_sealed"), key)?;
-        sqlx::query(sqlx::AssertSqlSafe(format!("UPDATE account SET key_sealed = $3, next_key_sealed = NULL {OF}")))
-            .bind(name)
-            .bind(directory_url)
-            .bind(sealed)
-            .execute(self.writer())
-            .await?;
+        let change = change_of(name, directory_url, "key_sealed = $3, next_key_sealed = NULL");
+        change.bind(sealed).execute(self.writer()).await?;
         Ok(())
     }
+}
+
+/// Sets columns of one account; what they are set to is bound from `$3` on.
+fn change_of<'q>(name: &'q str, directory_url: &'q str, columns: &str) -> Query<'q, Any, AnyArguments> {
+    let statement = format!("UPDATE account SET {columns} {OF}");
+    sqlx::query(AssertSqlSafe(statement)).bind(name).bind(directory_url)
 }

@@ -361,48 +361,4 @@ impl State {
             .await?;
         found.as_ref().map(CaCertificateRow::read).transpose()
     }
-
-    /// Writes a leaf down before it is signed. Where the order has one already, that one stays.
-    ///
-    /// # Errors
-    /// Where the database fails, or the CA has used the serial before.
-    pub async fn add_ca_certificate(&self, new: &NewCaCertificate<'_>, now: Timestamp) -> Result<()> {
-        sqlx::query(
-            "INSERT INTO ca_certificate (ca, serial, generation, order_id, names, profile, subject, shard, not_before, \
-             not_after, to_be_signed, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
-             ON CONFLICT (ca, order_id) DO NOTHING",
-        )
-        .bind(new.ca)
-        .bind(&new.serial)
-        .bind(i64::from(new.generation))
-        .bind(new.order_id)
-        .bind(to_list(new.names))
-        .bind(new.profile)
-        .bind(new.subject)
-        .bind(i64::from(new.shard))
-        .bind(new.not_before.millis())
-        .bind(new.not_after.millis())
-        .bind(BASE64.encode(new.to_be_signed))
-        .bind(now.millis())
-        .execute(self.writer())
-        .await?;
-        Ok(())
-    }
-
-    /// A leaf is signed. Where it was signed already, that signature stays.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn ca_certificate_signed(&self, ca: &str, serial: &str, certificate: &[u8]) -> Result<()> {
-        sqlx::query(
-            "UPDATE ca_certificate SET certificate = $3, to_be_signed = NULL \
-             WHERE ca = $1 AND serial = $2 AND certificate IS NULL",
-        )
-        .bind(ca)
-        .bind(serial)
-        .bind(BASE64.encode(certificate))
-        .execute(self.writer())
-        .await?;
-        Ok(())
-    }
 }

@@ -1,7 +1,7 @@
 //! CRLs of private CAs: the numbers that were given out, what was published, and the entries to be listed.
 
-use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row as _};
 
 use super::row::{integer, optional_text, text, time};
 use super::{Result, State, StateError, Write};
@@ -176,7 +176,7 @@ impl State {
     /// Where the database fails.
     pub async fn crls(&self) -> Result<Vec<CrlRow>> {
         let statement = format!("{SELECT} ORDER BY crl.ca, crl.generation, crl.shard");
-        let found = sqlx::query(sqlx::AssertSqlSafe(statement)).fetch_all(self.reader()).await?;
+        let found = sqlx::query(AssertSqlSafe(statement)).fetch_all(self.reader()).await?;
         found.iter().map(CrlRow::read).collect()
     }
 
@@ -186,7 +186,7 @@ impl State {
     /// Where the database fails.
     pub async fn crl(&self, name: &CrlName) -> Result<Option<CrlRow>> {
         let statement = format!("{SELECT} AND crl.ca = $1 AND crl.generation = $2 AND crl.shard = $3");
-        let found = sqlx::query(sqlx::AssertSqlSafe(statement))
+        let found = sqlx::query(AssertSqlSafe(statement))
             .bind(&name.ca)
             .bind(i64::from(name.generation))
             .bind(name.shard_column())
@@ -254,24 +254,11 @@ impl State {
     /// # Errors
     /// Where the database fails.
     pub async fn revoked_entries(&self, of: &EntriesOf<'_>, after: &str) -> Result<EntryPage> {
-        // The aggregates make one row of a page: a row costs more to fetch than its entries to read.
-        let row = sqlx::query(
-            "SELECT string_agg(serial, ',') AS serials, string_agg(CAST(standing AS TEXT), ',') AS standings FROM \
-             (SELECT serial, (revoked_at * 16 + revocation_reason) * 2 + \
-              CASE WHEN revoked_at >= $5 OR released_at >= $5 THEN 1 ELSE 0 END AS standing \
-              FROM ca_certificate WHERE ca = $1 AND generation = $2 AND shard = $3 AND serial > $4 \
-              AND revoked_at IS NOT NULL AND not_after >= $6 ORDER BY serial LIMIT $7) AS page",
-        )
-        .bind(of.ca)
-        .bind(i64::from(of.generation))
-        .bind(i64::from(of.shard))
-        .bind(after)
-        .bind(of.changed_since.millis())
-        .bind(of.ending_after.millis())
-        .bind(i64::from(PAGE))
-        .fetch_one(self.reader())
-        .await?;
-        EntryPage::read(&row)
+        let entries = "SELECT serial, (revoked_at * 16 + revocation_reason) * 2 + \
+             CASE WHEN revoked_at >= $5 OR released_at >= $5 THEN 1 ELSE 0 END AS standing \
+             FROM ca_certificate WHERE ca = $1 AND generation = $2 AND shard = $3 AND serial > $4 \
+             AND revoked_at IS NOT NULL AND not_after >= $6 ORDER BY serial LIMIT $7";
+        self.entry_page(entries, of, after).await
     }
 
     /// The next entries behind the serial `after`, by serial: certificates whose hold was released since the time that
@@ -281,12 +268,18 @@ impl State {
     /// Where the database fails.
     pub async fn released_entries(&self, of: &EntriesOf<'_>, after: &str) -> Result<EntryPage> {
         // Few are released: `|| ''` keeps SQLite from walking through all of a CA's serials in their order for them.
-        let row = sqlx::query(
-            "SELECT string_agg(serial, ',') AS serials, string_agg(CAST(standing AS TEXT), ',') AS standings FROM \
-             (SELECT serial, (released_at * 16 + 8) * 2 + 1 AS standing FROM ca_certificate \
-              WHERE ca = $1 AND generation = $2 AND shard = $3 AND serial || '' > $4 AND released_at >= $5 \
-              AND revoked_at IS NULL AND not_after >= $6 ORDER BY serial || '' LIMIT $7) AS page",
-        )
+        let entries = "SELECT serial, (released_at * 16 + 8) * 2 + 1 AS standing FROM ca_certificate \
+             WHERE ca = $1 AND generation = $2 AND shard = $3 AND serial || '' > $4 AND released_at >= $5 \
+             AND revoked_at IS NULL AND not_after >= $6 ORDER BY serial || '' LIMIT $7";
+        self.entry_page(entries, of, after).await
+    }
+
+    async fn entry_page(&self, entries: &str, of: &EntriesOf<'_>, after: &str) -> Result<EntryPage> {
+        // The aggregates make one row of a page: a row costs more to fetch than its entries to read.
+        let row = sqlx::query(AssertSqlSafe(format!(
+            "SELECT string_agg(serial, ',') AS serials, string_agg(CAST(standing AS TEXT), ',') AS standings \
+             FROM ({entries}) AS page"
+        )))
         .bind(of.ca)
         .bind(i64::from(of.generation))
         .bind(i64::from(of.shard))

@@ -178,10 +178,7 @@ impl State {
         .bind(now.millis())
         .execute(&mut *write)
         .await?;
-        self.add_news(&mut write, news, now).await?;
-        write.commit().await?;
-        self.wake_notify();
-        Ok(())
+        self.commit_and_tell(write, news, now).await
     }
 
     /// A put failed and is tried again later.
@@ -220,10 +217,7 @@ impl State {
         .bind(error)
         .execute(&mut *write)
         .await?;
-        self.add_news(&mut write, news, now).await?;
-        write.commit().await?;
-        self.wake_notify();
-        Ok(())
+        self.commit_and_tell(write, news, now).await
     }
 
     /// The store was found not to have what it should: the version is put again.

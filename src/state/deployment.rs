@@ -156,10 +156,7 @@ impl State {
             .execute(&mut *write)
             .await?;
         }
-        self.add_news(&mut write, news, now).await?;
-        write.commit().await?;
-        self.wake_notify();
-        Ok(())
+        self.commit_and_tell(write, news, now).await
     }
 
     /// It failed for these and is tried again later.
@@ -201,10 +198,7 @@ impl State {
             .execute(&mut *write)
             .await?;
         }
-        self.add_news(&mut write, news, now).await?;
-        write.commit().await?;
-        self.wake_notify();
-        Ok(())
+        self.commit_and_tell(write, news, now).await
     }
 
     /// All deployments of a version are to be done again: somebody asked, or the files were put back.

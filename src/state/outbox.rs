@@ -136,6 +136,13 @@ pub struct News {
     pub recovered: Vec<Alert>,
 }
 
+impl News {
+    /// Nothing but that something failed once more.
+    pub(super) fn alert(alert: Alert) -> Self {
+        Self { alerts: vec![alert], ..Self::default() }
+    }
+}
+
 impl State {
     /// Queues all of it in an open transaction.
     ///
@@ -151,6 +158,17 @@ impl State {
         for alert in &news.recovered {
             self.end_alert(write, alert, now).await?;
         }
+        Ok(())
+    }
+
+    /// Queues all of it in a transaction, commits that, and has it sent.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub(super) async fn commit_and_tell(&self, mut write: Write, news: &News, now: Timestamp) -> Result<()> {
+        self.add_news(&mut write, news, now).await?;
+        write.commit().await?;
+        self.wake_notify();
         Ok(())
     }
 

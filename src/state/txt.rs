@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use sqlx::any::AnyRow;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, AssertSqlSafe};
 
 use super::row::{count, optional_text, text, time};
 use super::{Result, State};
@@ -54,6 +56,32 @@ pub struct NewTxt<'a> {
     pub challenge_name: &'a str,
 }
 
+impl NewTxt<'_> {
+    /// Writes it down under this id; nobody withdraws it before `retry_at`.
+    fn insertion<'q>(
+        &'q self,
+        id: &'q str,
+        on_conflict: &str,
+        now: Timestamp,
+        retry_at: Timestamp,
+    ) -> Query<'q, Any, AnyArguments> {
+        sqlx::query(AssertSqlSafe(format!(
+            "INSERT INTO txt (id, order_id, certificate, instance, zone, name, value, challenge_name, created_at, \
+             failures, retry_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10) {on_conflict}"
+        )))
+        .bind(id)
+        .bind(self.order_id)
+        .bind(self.certificate)
+        .bind(self.instance)
+        .bind(self.zone)
+        .bind(self.name)
+        .bind(self.value)
+        .bind(self.challenge_name)
+        .bind(now.millis())
+        .bind(retry_at.millis())
+    }
+}
+
 impl TxtRow {
     fn read(row: &AnyRow) -> Result<Self> {
         Ok(Self {
@@ -81,23 +109,10 @@ impl State {
     pub async fn add_txts(&self, new: &[NewTxt<'_>], now: Timestamp) -> Result<()> {
         let mut write = self.begin().await?;
         for txt in new {
-            sqlx::query(
-                "INSERT INTO txt (id, order_id, certificate, instance, zone, name, value, challenge_name, created_at, \
-                 failures, retry_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0) \
-                 ON CONFLICT (order_id, instance, zone, name, value) \
-                 DO UPDATE SET withdrawn_at = NULL, failures = 0, retry_at = 0, error = NULL",
-            )
-            .bind(super::new_id())
-            .bind(txt.order_id)
-            .bind(txt.certificate)
-            .bind(txt.instance)
-            .bind(txt.zone)
-            .bind(txt.name)
-            .bind(txt.value)
-            .bind(txt.challenge_name)
-            .bind(now.millis())
-            .execute(&mut *write)
-            .await?;
+            let again = "ON CONFLICT (order_id, instance, zone, name, value) \
+                 DO UPDATE SET withdrawn_at = NULL, failures = 0, retry_at = 0, error = NULL";
+            let id = super::new_id();
+            txt.insertion(&id, again, now, Timestamp::EPOCH).execute(&mut *write).await?;
         }
         write.commit().await?;
         Ok(())
@@ -110,22 +125,7 @@ impl State {
     /// Where the database fails.
     pub async fn add_held_txt(&self, txt: &NewTxt<'_>, now: Timestamp, until: Timestamp) -> Result<String> {
         let id = super::new_id();
-        sqlx::query(
-            "INSERT INTO txt (id, order_id, certificate, instance, zone, name, value, challenge_name, created_at, \
-             failures, retry_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10)",
-        )
-        .bind(&id)
-        .bind(txt.order_id)
-        .bind(txt.certificate)
-        .bind(txt.instance)
-        .bind(txt.zone)
-        .bind(txt.name)
-        .bind(txt.value)
-        .bind(txt.challenge_name)
-        .bind(now.millis())
-        .bind(until.millis())
-        .execute(self.writer())
-        .await?;
+        txt.insertion(&id, "", now, until).execute(self.writer()).await?;
         Ok(id)
     }
 

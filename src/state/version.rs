@@ -214,10 +214,8 @@ impl State {
         .await?;
         super::obstacle::overcome(&mut write, new.certificate, new.issuer).await?;
         super::outbox::alarm::set(&mut write, new).await?;
-        self.add_news(&mut write, news, now).await?;
-        write.commit().await?;
+        self.commit_and_tell(write, news, now).await?;
         self.wake();
-        self.wake_notify();
         Ok(id)
     }
 

@@ -29,7 +29,7 @@ fn included_files_define_names_and_nothing_else() {
 
 #[test]
 fn files_that_cannot_be_read_are_errors() {
-    assert_eq!(errors(&[("c.toml", "include = \"none.toml\"")]), ["none.toml:0:0: there is no such file"]);
+    assert_eq!(errors(&[("c.toml", "include = \"none.toml\"")]), ["none.toml: there is no such file; `include` names it"]);
     assert_eq!(
         errors(&[("c.toml", "include = [\"*/x.toml\"]")]),
         [
@@ -37,7 +37,7 @@ fn files_that_cannot_be_read_are_errors() {
         ]
     );
     let report = load(Path::new("/nowhere/c.toml")).unwrap_err();
-    assert_eq!(report.to_string(), "/nowhere/c.toml:0:0: there is no such file");
+    assert_eq!(report.to_string(), "/nowhere/c.toml: there is no such file");
     assert_eq!(report.files, [Path::new("/nowhere/c.toml")]);
 }
 

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::folder::{Folder, random};
-use super::process::{Process, insist};
+use super::process::{Process, can_be_restarted, insist};
 use super::{dig, ports, programs};
 
 /// The name server of these zones, for updates with either of two keys.
@@ -29,6 +29,8 @@ struct Key {
     algorithm: &'static str,
     secret: String,
 }
+
+can_be_restarted!(Bind, "BIND");
 
 impl Bind {
     /// Starts a server for these zones (names without the last dot).
@@ -100,30 +102,6 @@ impl Bind {
         let input = format!("server {} {}\n{script}\nsend\n", self.address().ip(), self.port);
         let mut nsupdate = Command::new(programs::find("nsupdate"));
         programs::must(nsupdate.arg("-v").arg("-k").arg(self.folder.file("update.key")), &input);
-    }
-
-    /// Everything that the server has logged.
-    pub fn log(&self) -> String {
-        self.folder.printed()
-    }
-
-    /// The process id of the running server.
-    pub fn process_id(&self) -> Option<u32> {
-        self.process.as_ref().map(Process::id)
-    }
-
-    /// Ends the server; its zones stay.
-    pub fn stop(&mut self) {
-        self.process = None;
-    }
-
-    /// Starts the server again, at the same address with the same zones.
-    ///
-    /// # Panics
-    /// When it does not come up, with its log.
-    pub fn start_again(&mut self) {
-        self.stop();
-        insist("BIND", || self.run());
     }
 
     fn attempt(zones: &[&str], signed: &[&str]) -> Result<Self, String> {

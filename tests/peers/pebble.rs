@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::certificates::Authority;
 use super::folder::Folder;
-use super::process::{Process, insist};
+use super::process::{Process, can_be_restarted, insist};
 use super::{curl, ports, programs};
 
 /// How the server behaves.
@@ -61,6 +61,8 @@ pub struct Pebble {
     tls_root: PathBuf,
     process: Option<Process>,
 }
+
+can_be_restarted!(Pebble, "Pebble");
 
 impl Pebble {
     /// Starts a server.
@@ -133,30 +135,6 @@ impl Pebble {
     /// How many orders have been made.
     pub fn order_count(&self) -> usize {
         self.log().lines().filter(|line| line.contains("Added order ")).count()
-    }
-
-    /// Everything that the server has logged.
-    pub fn log(&self) -> String {
-        self.folder.printed()
-    }
-
-    /// The process id of the running server.
-    pub fn process_id(&self) -> Option<u32> {
-        self.process.as_ref().map(Process::id)
-    }
-
-    /// Ends the server, and with it all that it knew.
-    pub fn stop(&mut self) {
-        self.process = None;
-    }
-
-    /// Starts it again at the same URL.
-    ///
-    /// # Panics
-    /// When it does not come up, with its log.
-    pub fn start_again(&mut self) {
-        self.stop();
-        insist("Pebble", || self.run());
     }
 
     fn attempt(options: PebbleOptions) -> Result<Self, String> {

@@ -8,7 +8,7 @@ use std::process::Command;
 use rustix::process::{Signal, geteuid};
 
 use super::folder::{Folder, random_word};
-use super::process::{Process, insist};
+use super::process::{Process, can_be_restarted, insist};
 use super::{ports, programs};
 
 /// The user of the database, who may do everything.
@@ -29,6 +29,8 @@ struct Account {
     user: u32,
     group: u32,
 }
+
+can_be_restarted!(Postgres, "PostgreSQL");
 
 impl Postgres {
     /// Starts a server.
@@ -97,30 +99,6 @@ impl Postgres {
         if let Some(process) = &self.process {
             process.signal(Signal::HUP);
         }
-    }
-
-    /// Everything that the server has logged.
-    pub fn log(&self) -> String {
-        self.folder.printed()
-    }
-
-    /// The process id of the running server.
-    pub fn process_id(&self) -> Option<u32> {
-        self.process.as_ref().map(Process::id)
-    }
-
-    /// Ends the server; its data stay.
-    pub fn stop(&mut self) {
-        self.process = None;
-    }
-
-    /// Starts the server again, at the same port with the same data.
-    ///
-    /// # Panics
-    /// When it does not come up, with its log.
-    pub fn start_again(&mut self) {
-        self.stop();
-        insist("PostgreSQL", || self.run());
     }
 
     fn attempt(tls: Option<(&Path, &Path)>) -> Result<Self, String> {

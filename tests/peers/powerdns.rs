@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::Command;
 
 use super::folder::{Folder, random_word};
-use super::process::{Process, insist};
+use super::process::{Process, can_be_restarted, insist};
 use super::{curl, dig, ports, programs};
 
 /// What Debian's package of the back-end ships: the tables of an empty database.
@@ -22,6 +22,8 @@ pub struct PowerDns {
     api: u16,
     process: Option<Process>,
 }
+
+can_be_restarted!(PowerDns, "PowerDNS");
 
 impl PowerDns {
     /// Starts a server for these zones (names without the last dot).
@@ -60,30 +62,6 @@ impl PowerDns {
     /// Every TXT record of the zone, as name and value, by zone transfer, sorted.
     pub fn all_txt(&self, zone: &str) -> Vec<(String, String)> {
         dig::all_txt(self.dns_address(), zone)
-    }
-
-    /// Everything that the server has logged.
-    pub fn log(&self) -> String {
-        self.folder.printed()
-    }
-
-    /// The process id of the running server.
-    pub fn process_id(&self) -> Option<u32> {
-        self.process.as_ref().map(Process::id)
-    }
-
-    /// Ends the server; its zones stay.
-    pub fn stop(&mut self) {
-        self.process = None;
-    }
-
-    /// Starts the server again, at the same addresses with the same zones.
-    ///
-    /// # Panics
-    /// When it does not come up, with its log.
-    pub fn start_again(&mut self) {
-        self.stop();
-        insist("PowerDNS", || self.run());
     }
 
     /// Sends a request to the API, below `/api/v1/servers/localhost`; the answer's body, or what went wrong.

@@ -134,3 +134,36 @@ pub fn insist<T>(server: &str, mut start: impl FnMut() -> Result<T, String>) -> 
     }
     panic!("{server} does not start: {last}")
 }
+
+/// What is common to servers that may be ended and started again, at the same address and with the files that they left.
+macro_rules! can_be_restarted {
+    ($server:ty, $name:literal) => {
+        impl $server {
+            /// Everything that the server has logged.
+            pub fn log(&self) -> String {
+                self.folder.printed()
+            }
+
+            /// The process id of the running server.
+            pub fn process_id(&self) -> Option<u32> {
+                self.process.as_ref().map(Process::id)
+            }
+
+            /// Ends the server, and with it all that it did not keep in files.
+            pub fn stop(&mut self) {
+                self.process = None;
+            }
+
+            /// Starts the server again.
+            ///
+            /// # Panics
+            /// When it does not come up, with its log.
+            pub fn start_again(&mut self) {
+                self.stop();
+                insist($name, || self.run());
+            }
+        }
+    };
+}
+
+pub(super) use can_be_restarted;

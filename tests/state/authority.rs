@@ -64,14 +64,15 @@ pub(super) async fn a_leaf_is_written_once_and_signed_once(state: &State) {
         not_after: NOW.plus(MINUTE),
         to_be_signed: b"leaf",
     };
-    state.add_ca_certificate(&new("order", "0a"), NOW).await.unwrap();
-    state.add_ca_certificate(&new("order", "0b"), NOW).await.unwrap();
-    state.add_ca_certificate(&new("other", "0a"), NOW).await.expect_err("a serial is never used twice");
+    let add = async |order_id, serial| state.add_ca_certificates(&[(new(order_id, serial), NOW)]).await;
+    add("order", "0a").await.unwrap();
+    add("order", "0b").await.unwrap();
+    add("other", "0a").await.expect_err("a serial is never used twice");
     let row = state.ca_certificate_of("internal", "order").await.unwrap().unwrap();
     assert_eq!((row.ca.as_str(), row.serial.as_str(), row.generation), ("internal", "0a", 1));
     assert_eq!((row.order_id.as_str(), row.to_be_signed.as_deref()), ("order", Some(b"leaf".as_slice())));
     for signature in [b"first".as_slice(), b"second"] {
-        state.ca_certificate_signed("internal", "0a", signature).await.unwrap();
+        state.ca_certificates_signed("internal", &[("0a", signature)]).await.unwrap();
         let row = state.ca_certificate_of("internal", "order").await.unwrap().unwrap();
         assert_eq!((row.to_be_signed, row.certificate.as_deref()), (None, Some(b"first".as_slice())));
     }

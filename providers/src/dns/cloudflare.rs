@@ -13,7 +13,7 @@ use cloudflare::framework::client::async_api::Client;
 use reqwest12::Url;
 use secrecy::{ExposeSecret, SecretString};
 
-use self::endpoint::{Call, CreateTxt, DeleteRecord, Envelope, FindZones, ListTxt, NewRecord, Record, Zone};
+use self::endpoint::{Call, CreateTxt, DeleteRecord, Envelope, FindZones, ListTxt, NewRecord, Raw, Record, Zone};
 use self::refusal::{Failure, Refusal};
 use super::txt::{quote, unquote};
 use super::{Capabilities, DnsProvider, Registration, TxtRecord};
@@ -60,7 +60,7 @@ impl Cloudflare {
     async fn append(&self, record: &TxtRecord) -> Result<(), Error> {
         let zone_id = self.zone_id(&record.zone).await?;
         let call = CreateTxt { zone_id: &zone_id, record: new_record(record) };
-        match self.call(&call).await {
+        match self.call(call).await {
             Ok(_) => Ok(()),
             Err(Failure::Refused(refusal)) if refusal.may_mean_already_there() => {
                 match self.matching(&zone_id, record).await?.is_empty() {
@@ -75,7 +75,7 @@ impl Cloudflare {
     async fn delete(&self, record: &TxtRecord) -> Result<(), Error> {
         let zone_id = self.zone_id(&record.zone).await?;
         for found in self.matching(&zone_id, record).await? {
-            match self.call(&DeleteRecord { zone_id: &zone_id, id: &found.id }).await {
+            match self.call(DeleteRecord { zone_id: &zone_id, id: &found.id }).await {
                 // Someone else was faster: the list has just shown that the zone is there.
                 Ok(_) | Err(Failure::Refused(Refusal { status: 404, .. })) => {}
                 Err(failure) => return Err(failure.sorted(&record.zone)),
@@ -118,7 +118,7 @@ impl Cloudflare {
     {
         let mut all = Vec::new();
         for page in 1..=MOST_PAGES {
-            let envelope = self.call(&call(page)).await?;
+            let envelope = self.call(call(page)).await?;
             all.extend(envelope.result.into_iter().flatten());
             if envelope.result_info.is_none_or(|info| info.pages() <= page) {
                 break;
@@ -127,8 +127,8 @@ impl Cloudflare {
         Ok(all)
     }
 
-    async fn call<C: Call>(&self, call: &C) -> Result<Envelope<C::Answer>, Failure> {
-        let body = self.client.request(call).await?;
+    async fn call<C: Call>(&self, call: C) -> Result<Envelope<C::Answer>, Failure> {
+        let body = self.client.request(&Raw(call)).await?;
         let envelope: Envelope<C::Answer> = serde_json::from_slice(&body).map_err(|error| {
             Failure::Unanswered(Error::Unavailable { detail: format!("an answer that cannot be read: {error}") })
         })?;

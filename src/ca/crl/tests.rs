@@ -73,7 +73,7 @@ impl World {
             not_after,
             to_be_signed: b"x",
         };
-        self.state.add_ca_certificate(&new, NOW).await.unwrap();
+        self.state.add_ca_certificates(&[(new, NOW)]).await.unwrap();
     }
 
     async fn revoke(&self, serial: &str, reason: Reason, now: Timestamp) {

@@ -38,7 +38,7 @@ async fn add(state: &State, ca: &str, serial: &str) {
         not_after,
         to_be_signed: b"x",
     };
-    state.add_ca_certificate(&new, NOW).await.unwrap();
+    state.add_ca_certificates(&[(new, NOW)]).await.unwrap();
 }
 
 fn serial(hex: &str) -> Serial {

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::super::client::segment;
+use crate::ca::client::Part;
 use crate::ca::revoke::Reason;
 use crate::pki::key::KeyType;
 use crate::state::client::list::ClientStatus;
@@ -342,34 +343,21 @@ pub(in crate::cli) struct Batch {
     pub(super) dry_run: bool,
 }
 
-/// A part of a client's certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum Part {
-    /// The certificate
-    Crt,
-    /// The private key, PKCS#8 in PEM
-    Key,
-    /// The request
-    Csr,
-    /// What is between the certificate and the root
-    Chain,
-    /// The certificate and then the chain
-    Fullchain,
-    /// Key and chain as PKCS#12
-    Pfx,
-}
+impl ValueEnum for Part {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
 
-impl Part {
-    /// As the daemon calls it.
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Crt => "crt",
-            Self::Key => "key",
-            Self::Csr => "csr",
-            Self::Chain => "chain",
-            Self::Fullchain => "fullchain",
-            Self::Pfx => "pfx",
-        }
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Crt => "The certificate",
+            Self::Key => "The private key, PKCS#8 in PEM",
+            Self::Csr => "The request",
+            Self::Chain => "What is between the certificate and the root",
+            Self::Fullchain => "The certificate and then the chain",
+            Self::Pfx => "Key and chain as PKCS#12",
+        };
+        Some(PossibleValue::new(self.as_str()).help(help))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::report::{ClientList, ClientStatistics, ClientView};
 /// `renewd client list`.
 pub(super) fn list(page: &ClientList, now: Timestamp) -> String {
     if page.clients.is_empty() {
-        return "There is no such client.".to_owned();
+        return "There is no client, or none of that kind.".to_owned();
     }
     let mut table = Table::new(&["CLIENT", "NAME", "EMAIL", "CA", "USAGE", "STATUS", "EXPIRES", "SERIAL"]);
     for view in &page.clients {
@@ -74,6 +74,9 @@ fn certificates(view: &ClientView) -> String {
 
 /// `renewd client stats`.
 pub(super) fn statistics(told: &ClientStatistics) -> String {
+    if told.total == 0 {
+        return "There is no client.".to_owned();
+    }
     let mut parts = vec![counts("STATUS", &told.by_status), counts("USAGE", &told.by_usage)];
     let mut table = Table::new(&["CA", "STATUS", "CLIENTS"]);
     for (ca, statuses) in &told.by_ca {

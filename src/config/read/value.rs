@@ -58,8 +58,11 @@ impl<'a> Value<'a> {
         let number =
             self.value.as_integer().and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok());
         let number = number.filter(|number| range.contains(number));
-        if number.is_none() {
-            self.expected(&format!("a whole number from {} to {}, without quotes", range.start(), range.end()));
+        let wanted = format!("a whole number from {} to {}", range.start(), range.end());
+        match self.value {
+            _ if number.is_some() => {}
+            DeValue::Integer(_) => self.refuse(format!("is not {wanted}"), ""),
+            _ => self.expected(&format!("{wanted}, without quotes")),
         }
         number
     }
@@ -157,10 +160,11 @@ impl<'a> Value<'a> {
     pub(in super::super) fn secret(&self) -> Option<SecretRef> {
         let spanned = Spanned::new(0..0, self.value.clone());
         let Ok(secret) = SecretRef::deserialize(ValueDeserializer::from(spanned)) else {
-            self.refuse(
-                "a secret is never written here, but referred to",
-                "write { credential = \"…\" }, { file = \"…\" } or { env = \"…\" }",
-            );
+            let wrong = match self.is_table() {
+                true => "a secret is referred to in one way",
+                false => "a secret is never written here, but referred to",
+            };
+            self.refuse(wrong, "write { credential = \"…\" }, { file = \"…\" } or { env = \"…\" }");
             return None;
         };
         let secret = secret.relative_to(&self.page.source.directory);

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::{OrderRow, finish};
 use crate::clock::Timestamp;
 use crate::state::obstacle::{self, Obstacle, ObstacleKind};
-use crate::state::outbox::alert::{of_failover, of_order as order_alert};
+use crate::state::outbox::News;
+use crate::state::outbox::alert::{of_failover, of_order};
 use crate::state::spent::{self, SpentKind};
 use crate::state::{Result, State, Write};
 
@@ -32,10 +33,7 @@ impl State {
             .execute(&mut *write)
             .await?;
         met(&mut write, order, kind, error, now, wait).await?;
-        self.add_alert(&mut write, &order_alert(order, error, now.plus(wait)), now).await?;
-        write.commit().await?;
-        self.wake_notify();
-        Ok(())
+        self.commit_and_tell(write, &News::alert(of_order(order, error, now.plus(wait))), now).await
     }
 
     /// The order became nothing: one transaction with the obstacle. A refusal counts against each name.
@@ -51,18 +49,14 @@ impl State {
         wait: Duration,
     ) -> Result<()> {
         let mut write = self.begin().await?;
-        finish(&mut write, &order.id, "failed", Some(error), now).await?;
-        spent::give_back(&mut write, &order.id).await?;
+        give_up(&mut write, &order.id, error, now).await?;
         if kind == ObstacleKind::Refused {
             for name in &order.names {
                 spent::spend(&mut write, &order.issuer, SpentKind::Failure, name, &order.id, now).await?;
             }
         }
         met(&mut write, order, kind, error, now, wait).await?;
-        self.add_alert(&mut write, &order_alert(order, error, now.plus(wait)), now).await?;
-        write.commit().await?;
-        self.wake_notify();
-        Ok(())
+        self.commit_and_tell(write, &News::alert(of_order(order, error, now.plus(wait))), now).await
     }
 
     /// The order became nothing because its issuer cannot issue now, and `next` is asked at once: one transaction with the
@@ -79,13 +73,9 @@ impl State {
         wait: Duration,
     ) -> Result<()> {
         let mut write = self.begin().await?;
-        finish(&mut write, &order.id, "failed", Some(error), now).await?;
-        spent::give_back(&mut write, &order.id).await?;
+        give_up(&mut write, &order.id, error, now).await?;
         met(&mut write, order, ObstacleKind::Unavailable, error, now, wait).await?;
-        self.add_alert(&mut write, &of_failover(order, next, error), now).await?;
-        write.commit().await?;
-        self.wake_notify();
-        Ok(())
+        self.commit_and_tell(write, &News::alert(of_failover(order, next, error)), now).await
     }
 
     /// The order is no longer wanted (the config changed, the CA forgot it): no failure, no backoff.
@@ -94,11 +84,16 @@ impl State {
     /// Where the database fails.
     pub async fn order_abandoned(&self, id: &str, why: &str, now: Timestamp) -> Result<()> {
         let mut write = self.begin().await?;
-        finish(&mut write, id, "failed", Some(why), now).await?;
-        spent::give_back(&mut write, id).await?;
+        give_up(&mut write, id, why, now).await?;
         write.commit().await?;
         Ok(())
     }
+}
+
+/// Nothing comes of an order, and what it would have used up of its issuer's limits is free again.
+async fn give_up(write: &mut Write, id: &str, why: &str, now: Timestamp) -> Result<()> {
+    finish(write, id, "failed", Some(why), now).await?;
+    spent::give_back(write, id).await
 }
 
 /// An order's issuer stands in the way of its certificate.

@@ -10,9 +10,48 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 /// A call whose raw body holds `Answer` in Cloudflare's envelope.
-pub(super) trait Call: EndpointSpec<JsonResponse = (), ResponseType = Vec<u8>> + Send + Sync {
+pub(super) trait Call: Send + Sync {
     /// What stands under `result`.
     type Answer: DeserializeOwned + Send;
+
+    fn method(&self) -> Method;
+
+    /// Below the API's root.
+    fn path(&self) -> String;
+
+    fn query(&self) -> Option<String> {
+        None
+    }
+
+    fn body(&self) -> Option<RequestBody<'_>> {
+        None
+    }
+}
+
+/// A call as the `cloudflare` crate makes it, which hands its answer over unread.
+#[derive(Debug)]
+pub(super) struct Raw<C>(pub(super) C);
+
+impl<C: Call> EndpointSpec for Raw<C> {
+    const IS_RAW_BODY: bool = true;
+    type JsonResponse = ();
+    type ResponseType = Vec<u8>;
+
+    fn method(&self) -> Method {
+        self.0.method()
+    }
+
+    fn path(&self) -> String {
+        self.0.path()
+    }
+
+    fn query(&self) -> Option<String> {
+        self.0.query()
+    }
+
+    fn body(&self) -> Option<RequestBody<'_>> {
+        self.0.body()
+    }
 }
 
 /// What Cloudflare wraps around every answer.
@@ -63,10 +102,8 @@ pub(super) struct Zone {
     pub(super) status: Option<String>,
 }
 
-impl EndpointSpec for FindZones<'_> {
-    const IS_RAW_BODY: bool = true;
-    type JsonResponse = ();
-    type ResponseType = Vec<u8>;
+impl Call for FindZones<'_> {
+    type Answer = Vec<Zone>;
 
     fn method(&self) -> Method {
         Method::GET
@@ -80,10 +117,6 @@ impl EndpointSpec for FindZones<'_> {
         // 50 is the most that Cloudflare gives of zones.
         serialize_query(&[("name", self.name), ("page", &self.page.to_string()), ("per_page", "50")])
     }
-}
-
-impl Call for FindZones<'_> {
-    type Answer = Vec<Zone>;
 }
 
 /// One page of the TXT records at a name.
@@ -106,10 +139,8 @@ pub(super) struct Record {
     pub(super) content: String,
 }
 
-impl EndpointSpec for ListTxt<'_> {
-    const IS_RAW_BODY: bool = true;
-    type JsonResponse = ();
-    type ResponseType = Vec<u8>;
+impl Call for ListTxt<'_> {
+    type Answer = Vec<Record>;
 
     fn method(&self) -> Method {
         Method::GET
@@ -123,10 +154,6 @@ impl EndpointSpec for ListTxt<'_> {
         let page = self.page.to_string();
         serialize_query(&[("type", "TXT"), ("name", self.name), ("page", &page), ("per_page", "100")])
     }
-}
-
-impl Call for ListTxt<'_> {
-    type Answer = Vec<Record>;
 }
 
 /// Adds a TXT record beside those at the name.
@@ -148,10 +175,8 @@ pub(super) struct NewRecord<'a> {
     pub(super) ttl: u32,
 }
 
-impl EndpointSpec for CreateTxt<'_> {
-    const IS_RAW_BODY: bool = true;
-    type JsonResponse = ();
-    type ResponseType = Vec<u8>;
+impl Call for CreateTxt<'_> {
+    type Answer = IgnoredAny;
 
     fn method(&self) -> Method {
         Method::POST
@@ -166,10 +191,6 @@ impl EndpointSpec for CreateTxt<'_> {
     }
 }
 
-impl Call for CreateTxt<'_> {
-    type Answer = IgnoredAny;
-}
-
 /// Deletes one record.
 #[derive(Debug)]
 pub(super) struct DeleteRecord<'a> {
@@ -177,10 +198,8 @@ pub(super) struct DeleteRecord<'a> {
     pub(super) id: &'a str,
 }
 
-impl EndpointSpec for DeleteRecord<'_> {
-    const IS_RAW_BODY: bool = true;
-    type JsonResponse = ();
-    type ResponseType = Vec<u8>;
+impl Call for DeleteRecord<'_> {
+    type Answer = IgnoredAny;
 
     fn method(&self) -> Method {
         Method::DELETE
@@ -189,10 +208,6 @@ impl EndpointSpec for DeleteRecord<'_> {
     fn path(&self) -> String {
         format!("zones/{}/dns_records/{}", self.zone_id, self.id)
     }
-}
-
-impl Call for DeleteRecord<'_> {
-    type Answer = IgnoredAny;
 }
 
 #[cfg(test)]

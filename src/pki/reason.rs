@@ -1,6 +1,6 @@
 //! Why a certificate is revoked (RFC 5280, section 5.3.1).
 
-/// Why a certificate of a private CA is revoked.
+/// Why a certificate is revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// 0: nobody says why. A CRL's entry leaves it out.
