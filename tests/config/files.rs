@@ -29,7 +29,10 @@ fn included_files_define_names_and_nothing_else() {
 
 #[test]
 fn files_that_cannot_be_read_are_errors() {
-    assert_eq!(errors(&[("c.toml", "include = \"none.toml\"")]), ["none.toml: there is no such file; `include` names it"]);
+    assert_eq!(
+        errors(&[("c.toml", "include = \"none.toml\"")]),
+        ["none.toml: there is no such file; `include` names it"]
+    );
     assert_eq!(
         errors(&[("c.toml", "include = [\"*/x.toml\"]")]),
         [
