@@ -62,6 +62,16 @@ where
     }
 }
 
+/// What comes when the answers that there are were sent.
+enum Next {
+    /// There is more to be answered.
+    Answer,
+    /// There is no whole request.
+    Receive,
+    /// There is a request that is not for here.
+    Leave,
+}
+
 /// One connection, while it is here.
 struct Connection<S> {
     stream: S,
@@ -89,29 +99,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Where the connection is over: its client closed it or is silent for too long, or the listener closes.
     async fn serve(mut self) -> io::Result<Rewound<S>> {
         loop {
-            let stays = self.answer_what_is_there();
+            let next = self.answer_what_is_there();
             self.send().await?;
-            if !stays {
-                return Ok(Rewound::new(self.received.freeze(), self.stream));
+            match next {
+                Next::Answer => {}
+                Next::Receive => self.receive().await?,
+                Next::Leave => return Ok(Rewound::new(self.received.freeze(), self.stream)),
             }
-            self.receive().await?;
         }
     }
 
-    /// Answers all requests that are there as a whole; whether the next one may be for here, too.
-    fn answer_what_is_there(&mut self) -> bool {
-        while !self.received.is_empty() && self.answers.octets().len() < MOST_UNSENT {
-            let length = match head::read(&self.received) {
+    /// Answers requests that are there as a whole, and says what comes then.
+    fn answer_what_is_there(&mut self) -> Next {
+        while self.answers.octets().len() < MOST_UNSENT {
+            match head::read(&self.received) {
                 Reading::Whole(request) => match answer(&self.responders, &mut self.answers, &request) {
-                    Some(()) => request.length,
-                    None => return false,
+                    Some(()) => {
+                        let length = request.length;
+                        self.received.advance(length);
+                        self.patience.renew();
+                    }
+                    None => return Next::Leave,
                 },
-                Reading::Partial => return self.received.len() < head::LONGEST,
-                Reading::Other => return false,
-            };
-            self.received.advance(length);
+                Reading::Partial if self.received.len() < head::LONGEST => return Next::Receive,
+                Reading::Partial | Reading::Other => return Next::Leave,
+            }
         }
-        true
+        Next::Answer
     }
 
     async fn send(&mut self) -> io::Result<()> {

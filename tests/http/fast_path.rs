@@ -1,8 +1,8 @@
 //! OCSP on one connection, beside other requests: the fast path and the HTTP library say the same.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -176,4 +176,27 @@ async fn an_idle_connection_does_not_hold_the_daemon_up() {
     let stopped = async { while served.tasks.join_next().await.is_some() {} };
     assert!(tokio::time::timeout(Duration::from_secs(5), stopped).await.is_ok(), "an idle connection is waited on");
     assert_eq!(idle.read(&mut [0]).unwrap_or(0), 0);
+}
+
+#[tokio::test]
+async fn a_request_that_comes_octet_by_octet_for_ever_is_not_waited_for() {
+    let served = Served::start().await;
+    let address = served.address;
+    let sending = spawn_blocking(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        stream.write_all(b"GET /ocsp/internal/").unwrap();
+        let begin = Instant::now();
+        while begin.elapsed() < PATIENCE {
+            let is_closed = match stream.write_all(b"A").and_then(|()| stream.read(&mut [0])) {
+                Ok(octets) => octets == 0,
+                Err(error) => error.kind() != ErrorKind::WouldBlock,
+            };
+            if is_closed {
+                return true;
+            }
+        }
+        false
+    });
+    assert!(sending.await.unwrap(), "the connection was kept");
 }

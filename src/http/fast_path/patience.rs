@@ -11,7 +11,8 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::super::listen::asked;
 
-/// Ends what takes too long, and what its listener no longer waits for.
+/// Ends what takes too long, and what its listener no longer waits for: a request has its time as a whole, so that nobody
+/// holds a connection by sending it octet by octet.
 ///
 /// One timer serves a connection for as long as it lives: it is set anew only where it ran out and something had
 /// happened meanwhile.
@@ -19,13 +20,20 @@ pub(super) struct Patience {
     closing: Pin<Box<dyn Future<Output = ()> + Send>>,
     timer: Pin<Box<Sleep>>,
     longest: Duration,
+    /// Since when somebody is waited for.
+    since: Option<Instant>,
 }
 
 impl Patience {
     /// Waits for nothing longer than `longest`, and for nothing at all once `closing` is true.
     pub(super) fn new(longest: Duration, mut closing: watch::Receiver<bool>) -> Self {
         let closing = Box::pin(async move { asked(&mut closing).await });
-        Self { closing, timer: Box::pin(sleep(longest)), longest }
+        Self { closing, timer: Box::pin(sleep(longest)), longest, since: None }
+    }
+
+    /// A request was answered: the next one has all the time again.
+    pub(super) fn renew(&mut self) {
+        self.since = None;
     }
 
     /// What comes of something that is to be done in time.
@@ -33,24 +41,25 @@ impl Patience {
     /// # Errors
     /// Its own, that it took too long, or that the listener closes.
     pub(super) async fn during<T>(&mut self, doing: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-        let (mut doing, mut since) = (pin!(doing), None);
+        let mut doing = pin!(doing);
         poll_fn(|context| match doing.as_mut().poll(context) {
             Poll::Ready(done) => Poll::Ready(done),
-            Poll::Pending => self.poll_end(*since.get_or_insert_with(Instant::now), context).map(Err),
+            Poll::Pending => self.poll_end(context).map(Err),
         })
         .await
     }
 
-    fn poll_end(&mut self, since: Instant, context: &mut Context<'_>) -> Poll<io::Error> {
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+        let end = *self.since.get_or_insert_with(Instant::now) + self.longest;
         if self.closing.as_mut().poll(context).is_ready() {
             return Poll::Ready(io::ErrorKind::ConnectionAborted.into());
         }
         loop {
             ready!(self.timer.as_mut().poll(context));
-            if self.timer.deadline() >= since + self.longest {
+            if self.timer.deadline() >= end {
                 return Poll::Ready(io::ErrorKind::TimedOut.into());
             }
-            self.timer.as_mut().reset(since + self.longest);
+            self.timer.as_mut().reset(end);
         }
     }
 }
@@ -67,19 +76,29 @@ mod tests {
         pending().await
     }
 
+    async fn slow() -> io::Result<()> {
+        sleep(LONGEST * 2 / 3).await;
+        Ok(())
+    }
+
     #[tokio::test]
-    async fn each_thing_has_its_time_and_no_more() {
+    async fn each_request_has_its_time_and_no_more() {
         let (_open, closing) = watch::channel(false);
         let (mut patience, begin) = (Patience::new(LONGEST, closing), Instant::now());
-        let slow = || async {
-            sleep(LONGEST * 2 / 3).await;
-            Ok(())
-        };
         for _ in 0..3 {
             patience.during(slow()).await.unwrap();
+            patience.renew();
         }
         assert_eq!(patience.during(nothing()).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert!(begin.elapsed() >= LONGEST * 3, "{:?}", begin.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_request_that_comes_in_pieces_has_no_more_time_than_another() {
+        let (_open, closing) = watch::channel(false);
+        let mut patience = Patience::new(LONGEST, closing);
+        patience.during(slow()).await.unwrap();
+        assert_eq!(patience.during(slow()).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]
