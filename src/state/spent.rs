@@ -35,6 +35,14 @@ pub struct Claim {
     pub limit: Option<Limit>,
 }
 
+impl Claim {
+    /// Whose limit it counts for. What is advised counts wherever it is followed: no other CA is asked for what has been
+    /// followed often enough.
+    fn issuer<'a>(&self, new: &NewOrder<'a>) -> &'a str {
+        if self.kind == SpentKind::Advice { "" } else { new.issuer }
+    }
+}
+
 /// There is no room: the order is held back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
@@ -84,7 +92,7 @@ pub(super) async fn claim(
         return Ok(Some(held));
     }
     for claim in claims.iter().filter(|claim| claim.kind != SpentKind::Failure) {
-        spend(write, new.issuer, claim.kind, &claim.subject, order_id, now).await?;
+        spend(write, claim.issuer(new), claim.kind, &claim.subject, order_id, now).await?;
     }
     Ok(None)
 }
@@ -146,7 +154,7 @@ async fn no_room(write: &mut Write, new: &NewOrder<'_>, claim: &Claim, now: Time
     let Some(limit) = claim.limit else { return Ok(None) };
     let since = now.minus(limit.within);
     let spent: i64 = sqlx::query_scalar(COUNT)
-        .bind(new.issuer)
+        .bind(claim.issuer(new))
         .bind(claim.kind.as_str())
         .bind(&claim.subject)
         .bind(since.millis())
@@ -162,7 +170,7 @@ async fn no_room(write: &mut Write, new: &NewOrder<'_>, claim: &Claim, now: Time
         return Ok(None);
     }
     let place = spent - mine + before_me(write, new, urgency, now).await?;
-    let until = leaves_at(write, new.issuer, claim, since, spent, place).await?.plus(limit.within);
+    let until = leaves_at(write, claim.issuer(new), claim, since, spent, place).await?.plus(limit.within);
     let rounds = u32::try_from(place / spent.max(1)).unwrap_or(u32::MAX);
     let until = until.plus(limit.within.saturating_mul(rounds)).max(now.plus(std::time::Duration::from_secs(1)));
     Ok(Some(Held { until, why: in_words(claim, limit, new.issuer, until) }))
@@ -235,5 +243,8 @@ fn in_words(claim: &Claim, limit: Limit, issuer: &str, until: Timestamp) -> Stri
         SpentKind::Failure => format!("failed authorizations of {}", claim.subject),
         SpentKind::Advice => "renewals that the CA suggested".to_owned(),
     };
-    format!("held back until {until}, to keep the limit of `{issuer}`: {limit} {what}")
+    match claim.kind {
+        SpentKind::Advice => format!("held back until {until}: no more than {limit} {what}"),
+        _ => format!("held back until {until}, to keep the limit of `{issuer}`: {limit} {what}"),
+    }
 }
