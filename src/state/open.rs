@@ -37,7 +37,6 @@ impl State {
         make_directory(&settings.directory)?;
         let lock = take_lock(settings).await?;
         let (read, write, backend) = connect(settings, true).await?;
-        MIGRATIONS.run(&write).await.map_err(explain_migration)?;
         if backend == Backend::Postgres {
             collation::to_c_order(&write, &MIGRATIONS).await?;
         }
@@ -74,7 +73,7 @@ impl State {
             .max_lifetime(None)
             .connect_with(options)
             .await?;
-        MIGRATIONS.run(&pool).await.map_err(explain_migration)?;
+        migrate(&pool).await?;
         let sealer = Sealer::from_base64(&Sealer::generate_base64()?)?;
         let node = "simulated".to_owned();
         Ok(Self::new((pool.clone(), pool, Backend::Sqlite, Lock::None), sealer, node))
@@ -128,10 +127,18 @@ async fn connect(settings: &StateSettings, create: bool) -> Result<(AnyPool, Any
                 make_private(&file)?;
             }
             // One writer: SQLite has no more, and waiting in our own queue is fair.
-            Ok((sqlite(&file, 4, create).await?, sqlite(&file, 1, create).await?, Backend::Sqlite))
+            let write = sqlite(&file, 1, create).await?;
+            if create {
+                migrate(&write).await?;
+            }
+            // Not before: a connection that saw a table without its last columns would go on reading it so.
+            Ok((sqlite(&file, 4, create).await?, write, Backend::Sqlite))
         }
         Database::Postgres { url, user, password } => {
             let pool = postgres(postgres_options(url, user, password.as_ref())?).await?;
+            if create {
+                migrate(&pool).await?;
+            }
             Ok((pool.clone(), pool, Backend::Postgres))
         }
     }
@@ -170,6 +177,10 @@ fn postgres_options(url: &str, user: &str, password: Option<&SecretRef>) -> Resu
 async fn postgres(options: AnyConnectOptions) -> Result<AnyPool> {
     let pool = AnyPoolOptions::new().max_connections(8).acquire_timeout(Duration::from_secs(10));
     Ok(pool.connect_with(options).await?)
+}
+
+async fn migrate(pool: &AnyPool) -> Result<()> {
+    MIGRATIONS.run(pool).await.map_err(explain_migration)
 }
 
 fn explain_migration(error: MigrateError) -> StateError {
