@@ -14,13 +14,14 @@ use crate::cloudflare::{CloudflareServer, TOKEN, meaning};
 use crate::harness::Daemon;
 use crate::home::{Home, STORE, certificate, dns, resolver};
 use crate::own_ca::Clock;
+use crate::peers::process::wait;
 
 const LIMIT: Duration = Duration::from_secs(60);
 const CERTIFICATES: usize = 100;
 const SEATS: usize = 8;
 
-/// How long a daemon lives before it is killed.
-const LIFE: Duration = Duration::from_secs(2);
+/// How long a daemon lives that has nothing to do.
+const IDLE_LIFE: Duration = Duration::from_secs(2);
 
 /// Kills in the midst of work, after the first two.
 const KILLS: usize = 4;
@@ -37,7 +38,7 @@ async fn kills_amid_failures_forget_no_attempt_burst_on_nobody_and_leave_no_valu
 
     // Nobody's time has come: a start changes nothing.
     let mut daemon = world.daemon();
-    std::thread::sleep(LIFE);
+    std::thread::sleep(IDLE_LIFE);
     daemon.kill();
     let mut before = world.attempts(&daemon);
     compare(&first, &before, world.now());
@@ -48,7 +49,7 @@ async fn kills_amid_failures_forget_no_attempt_burst_on_nobody_and_leave_no_valu
         world.pass(Duration::from_secs(600));
         world.fail(20);
         let mut daemon = world.daemon();
-        std::thread::sleep(LIFE);
+        assert!(wait(LIMIT, || !world.values().is_empty()), "no value was put up");
         daemon.kill();
         let after = world.attempts(&daemon);
         compare(&before, &after, world.now());
