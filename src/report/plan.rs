@@ -12,7 +12,7 @@ use super::load::{Burden, Load, load};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::planner::{self, Action, Reason};
-use crate::state::{Result, State};
+use crate::state::{Result, State, VersionRow};
 
 /// What is going to be done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,6 +143,23 @@ fn planned(facts: &Facts<'_>, work: &Work, clock_trusted: bool, now: Timestamp) 
         entry(due_at.max(facts.row.retry_at), what, Some(&reason))
     });
     again.into_iter().chain(renewal).collect()
+}
+
+/// What a certificate at rest does when it is looked at again.
+pub(super) fn at_rest(facts: &Facts<'_>, work: &Work, at: Timestamp, now: Timestamp) -> String {
+    if let Some((_, what)) = unfinished(facts, work) {
+        return what;
+    }
+    let asks = |version: &VersionRow| version.directory_url.is_some() && version.renewal.ask_at == at;
+    if facts.version.as_ref().is_some_and(asks) {
+        return in_words(&Action::Ask).1;
+    }
+    let renewal = facts.for_planner(work, true).renewal(now);
+    if renewal.is_some_and(|(_, due_at)| due_at <= at && at < Timestamp::NEVER) {
+        return "a new certificate is ordered".to_owned();
+    }
+    let looks = facts.wanted.is_some_and(|wanted| !wanted.verify.is_empty()) && at < Timestamp::NEVER;
+    if looks { "what is served is looked at".to_owned() } else { in_words(&Action::Rest).1 }
 }
 
 /// What a certificate at rest goes on with when its time comes.
