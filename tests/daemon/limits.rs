@@ -35,6 +35,11 @@ fn what_would_break_a_limit_is_held_back_over_a_restart_until_there_is_room() {
         "{why}"
     );
 
+    const WAITS: &str = "a new certificate is ordered, once a limit of `pebble` lets it";
+    let plan = daemon.cli_json(&["plan"]);
+    let coming = plan["coming"].as_array().expect("a plan").iter().find(|entry| entry["certificate"] == name);
+    assert_eq!((&coming.expect("it comes")["what"], &why["next"]), (&WAITS.into(), &WAITS.into()), "{plan}");
+
     daemon.kill();
     let mut daemon = Daemon::start_with_env(&home, &[clock.variable()]);
     clock.set(3000);
