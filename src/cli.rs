@@ -70,6 +70,8 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Outcome {
         Command::Run(run) => return daemon(run, path).await,
         Command::Completions { shell } => return pages::completions(output, shell),
         Command::Man { directory } => return pages::man(output, directory.as_deref()),
+        // What fails there fails in play.
+        Command::Plan { simulate: true, .. } => {}
         _ => logging::start(&Level::warn(), logging::Format::Text),
     }
     match command {

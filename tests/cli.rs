@@ -35,8 +35,9 @@ fn exit_codes_tell_what_happened() {
     for (folder, arguments, code) in [
         (&good, &["check"][..], 0),
         (&good, &["--version"], 0),
-        (&good, &["list"], 1),
-        (&good, &["show", "a.internal"], 1),
+        (&good, &["list"], 0),
+        (&good, &["show", "a.internal"], 0),
+        (&good, &["show", "b.internal"], 1),
         (&good, &["nonsense"], 2),
         (&good, &["revoke", "a.internal"], 2),
         (&good, &["reload"], 3),
@@ -60,9 +61,9 @@ fn errors_go_to_standard_error_for_people_and_to_standard_output_for_programs() 
     let programs = run(&bad, &["check", "--json"]);
     let told: Value = serde_json::from_slice(&programs.stdout).unwrap();
     assert_eq!((&told["schema"], &told["errors"][0]["line"]), (&json!(1), &json!(4)));
-    let programs = run(&folder(GOOD), &["list", "--json"]);
+    let programs = run(&folder(GOOD), &["notify", "test", "nobody", "--json"]);
     let told: Value = serde_json::from_slice(&programs.stdout).unwrap();
-    assert!(told["error"].as_str().unwrap().contains("there is no state"), "{told}");
+    assert!(told["error"].is_string(), "{told}");
 }
 
 #[test]
@@ -103,6 +104,30 @@ key = \"rsa-2048\"
 ";
 
 #[test]
+fn before_the_first_start_commands_that_look_tell_what_the_config_would_bring() {
+    let folder = folder(PUBLIC);
+    let json = |arguments: &[&str]| -> Value {
+        let output = run(&folder, arguments);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {said}");
+        assert!(said.contains("there is no state in") && said.contains("`renewd run` makes it"), "{said}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let list = json(&["list", "--json"]);
+    let names = list["certificates"].as_array().unwrap().iter().map(|one| (&one["name"], &one["state"]));
+    let pending = json!("pending");
+    assert!(names.eq([(&json!("a.example.com"), &pending), (&json!("b.example.com"), &pending)]), "{list}");
+    let plan = json(&["plan", "--json"]);
+    assert_eq!(plan["due"][1]["what"], "a new certificate is ordered from `one`", "{plan}");
+    assert_eq!(plan["load"][0]["certificates"], 2, "{plan}");
+    assert_eq!(json(&["why", "a.example.com", "--json"])["next"], "a new certificate is ordered from `one`");
+    assert_eq!(json(&["show", "b.example.com", "--json"])["state"], "pending");
+    assert_eq!(json(&["account", "show", "--json"])["accounts"][0]["name"], "one");
+    assert_eq!(run(&folder, &["why", "nobody"]).status.code(), Some(1));
+    assert!(!folder.path().join("renewd-state").exists(), "nothing is written");
+}
+
+#[test]
 fn a_config_is_simulated_without_a_state() {
     let folder = folder(PUBLIC);
     let output = run(&folder, &["plan", "--simulate", "--days", "100", "--seed", "3", "--json"]);
@@ -114,6 +139,7 @@ fn a_config_is_simulated_without_a_state() {
     let refused = run(&folder, &["plan", "--seed", "3"]);
     assert_eq!(refused.status.code(), Some(2), "a seed is for simulations");
     let words = run(&folder, &["plan", "--simulate", "--days", "30"]);
+    assert!(words.stderr.is_empty(), "what fails in play is no news: {}", String::from_utf8_lossy(&words.stderr));
     let words = String::from_utf8(words.stdout).unwrap();
     assert!(words.contains("Of them renewals:") && words.contains("BUSIEST 3 H"), "{words}");
     assert!(!folder.path().join("renewd-state").exists(), "nothing is written");

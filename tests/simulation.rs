@@ -4,6 +4,8 @@
 //! again; `200-299` plays a hundred others.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on fails; reports are printed")]
 
+#[path = "simulation/advice.rs"]
+mod advice;
 #[path = "simulation/backlog.rs"]
 mod backlog;
 #[path = "simulation/clocks.rs"]

@@ -13,6 +13,7 @@ use super::failure::{Failure, Outcome};
 use super::hierarchy::{self, HierarchyCommand};
 use super::output::Output;
 use super::table::Table;
+use super::wording::listed;
 use super::world::World;
 use crate::ca::revoke::Reason;
 use crate::pki::pem::{self, Label};
@@ -25,8 +26,8 @@ pub(super) enum CaCommand {
 Example:
   renewd ca show internal")]
     Show {
-        /// The CA's name in the config
-        name: String,
+        /// The CA's name in the config; where there is only one it need not be named
+        name: Option<String>,
     },
 
     /// Print a CA's certificates in PEM: the newest issuing certificate first, the root, which verifiers trust, last
@@ -112,7 +113,8 @@ fn reasons() -> PossibleValuesParser {
 pub(super) async fn run(output: &Output, world: &World, command: &CaCommand) -> Outcome {
     let answer: Value = match command {
         CaCommand::Hierarchy(command) => return hierarchy::run(output, world, command).await,
-        CaCommand::Show { name } | CaCommand::Export { name } => world.client.get(&path(name, "")).await,
+        CaCommand::Show { name: None } => world.client.get(&path(only_one(world)?, "")).await,
+        CaCommand::Show { name: Some(name) } | CaCommand::Export { name } => world.client.get(&path(name, "")).await,
         CaCommand::Rotate { name } => world.client.post(&path(name, "/rotate"), &json!({})).await,
         CaCommand::Sign { name, csr, profile, lifetime } => {
             let wanted = json!({ "csr": request(csr)?, "profile": profile, "lifetime": lifetime });
@@ -135,6 +137,16 @@ pub(super) async fn run(output: &Output, world: &World, command: &CaCommand) -> 
         CaCommand::Hierarchy(_) => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The CA that need not be named.
+fn only_one(world: &World) -> Result<&str, Failure> {
+    let names: Vec<&str> = world.config()?.cas.keys().map(String::as_str).collect();
+    match names.as_slice() {
+        [one] => Ok(one),
+        [] => Err(anyhow::anyhow!("the config has no CA").into()),
+        several => Err(anyhow::anyhow!("which CA? There are {}", listed(several)).into()),
+    }
 }
 
 /// A request in PEM, whatever form its file has.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::OnceCell;
 
 use super::client::segment;
 use super::failure::{Failure, Outcome};
@@ -14,12 +15,13 @@ use super::world::World;
 use crate::identifier::CertificateName;
 use crate::report::certificate::LARGEST_PAGE;
 use crate::report::{self, AccountView, CertificateList, CertificateView, SCHEMA, Why};
+use crate::state::State;
 
 pub(super) async fn list(output: &Output, world: &World) -> Outcome {
-    let mut certificates = Vec::new();
+    let (state, mut certificates) = (OnceCell::new(), Vec::new());
     let mut after = Some(String::new());
     while let Some(name) = after {
-        let page = page(world, &name).await?;
+        let page = page(output, world, &state, &name).await?;
         certificates.extend(page.certificates);
         after = page.next;
     }
@@ -28,13 +30,18 @@ pub(super) async fn list(output: &Output, world: &World) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn page(world: &World, after: &str) -> Result<CertificateList, Failure> {
+async fn page(
+    output: &Output,
+    world: &World,
+    state: &OnceCell<State>,
+    after: &str,
+) -> Result<CertificateList, Failure> {
     let path = format!("/certificates?limit={LARGEST_PAGE}&after={}", segment(after));
     if let Some(page) = world.ask(&path).await? {
         return Ok(page);
     }
-    let state = world.state().await?;
-    Ok(report::list(&state, world.config()?, world.clock.now(), after, LARGEST_PAGE).await?)
+    let state = state.get_or_try_init(|| world.state(output)).await?;
+    Ok(report::list(state, world.config()?, world.clock.now(), after, LARGEST_PAGE).await?)
 }
 
 pub(super) async fn show(output: &Output, world: &World, name: &str) -> Outcome {
@@ -42,7 +49,7 @@ pub(super) async fn show(output: &Output, world: &World, name: &str) -> Outcome 
     let view: CertificateView = match world.ask(&format!("/certificates/{}", segment(&name))).await? {
         Some(view) => view,
         None => {
-            let found = report::show(&world.state().await?, world.config()?, now, &name).await?;
+            let found = report::show(&world.state(output).await?, world.config()?, now, &name).await?;
             found.ok_or_else(|| unknown_certificate(&name))?
         }
     };
@@ -55,7 +62,7 @@ pub(super) async fn why(output: &Output, world: &World, name: &str) -> Outcome {
     let why: Why = match world.ask(&format!("/certificates/{}/why", segment(&name))).await? {
         Some(why) => why,
         None => {
-            let found = report::why(&world.state().await?, world.config()?, now, true, &name).await?;
+            let found = report::why(&world.state(output).await?, world.config()?, now, true, &name).await?;
             found.ok_or_else(|| unknown_certificate(&name))?
         }
     };
@@ -75,7 +82,7 @@ pub(super) async fn refreshed(output: &Output, world: &World, name: &str) -> Out
 pub(super) async fn accounts(output: &Output, world: &World, name: Option<&str>) -> Outcome {
     let AccountList { accounts } = match world.ask("/accounts").await? {
         Some(accounts) => accounts,
-        None => own_accounts(world).await?,
+        None => own_accounts(output, world).await?,
     };
     let Some(name) = name else {
         output.answer(&json!({ "schema": SCHEMA, "accounts": accounts }), || wording::accounts(&accounts));
@@ -95,8 +102,8 @@ struct AccountList {
     accounts: Vec<AccountView>,
 }
 
-async fn own_accounts(world: &World) -> Result<AccountList, Failure> {
-    let (state, config) = (world.state().await?, world.config()?);
+async fn own_accounts(output: &Output, world: &World) -> Result<AccountList, Failure> {
+    let (state, config) = (world.state(output).await?, world.config()?);
     let mut accounts = Vec::new();
     for name in config.accounts.keys() {
         accounts.extend(report::account(&state, config, name).await?);

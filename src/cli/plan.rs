@@ -16,7 +16,7 @@ pub(super) async fn plan(output: &Output, world: &World, days: u32) -> Outcome {
     let asked = if world.named { None } else { world.ask(&format!("/plan?days={days}")).await? };
     let plan = match asked {
         Some(plan) => plan,
-        None => own(world, days).await?,
+        None => own(output, world, days).await?,
     };
     output.answer(&plan, || wording::plan(&plan, world.clock.now()));
     Ok(ExitCode::SUCCESS)
@@ -38,8 +38,8 @@ pub(super) async fn authorities(
 }
 
 /// The file held against the state.
-async fn own(world: &World, days: u32) -> Result<Plan, Failure> {
-    let (state, now) = (world.state().await?, world.clock.now());
+async fn own(output: &Output, world: &World, days: u32) -> Result<Plan, Failure> {
+    let (state, now) = (world.state(output).await?, world.clock.now());
     let mut plan = report::plan(&state, world.config()?, now, true, days).await?;
     plan.changes = report::changes(&state, world.config()?, now).await?;
     plan.authorities = authorities(&state, world.config()?, now).await?;

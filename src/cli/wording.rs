@@ -47,6 +47,7 @@ pub(super) fn certificate(view: &CertificateView, now: Timestamp) -> String {
         ("Version", view.version.map(|version| version.to_string())),
         ("Serial", view.serial.clone()),
         ("Key", view.key_type.clone()),
+        ("Profile", view.profile.clone()),
         ("Valid from", when(&view.not_before)),
         ("Expires", when(&view.not_after)),
         ("Renewed", when(&view.renew_at)),
@@ -103,13 +104,13 @@ pub(super) fn why(why: &Why, now: Timestamp) -> String {
         ("Certificate", Some(why.name.clone())),
         ("State", Some(why.state.clone())),
         ("Problem", why.problem.clone()),
-        ("Waits for", why.waits_for.clone()),
+        ("Waits for", why.waits_for.clone().filter(|_| why.waits_for != why.problem)),
         ("Last decision", why.reason.clone()),
         ("Decided", when(&why.decided_at)),
         ("Next", Some(why.next.clone())),
         ("Next time", when(&why.next_at)),
         ("Renewed", when(&why.renew_at)),
-        ("Last error", why.last_error.clone()),
+        ("Last error", why.last_error.clone().map(|error| beside_the_problem(error, why.problem.as_ref()))),
         ("It came", when(&why.last_error_at)),
         ("Failures in a row", (why.failures > 0).then(|| why.failures.to_string())),
         ("Tried again", when(&why.retry_at)),
@@ -131,6 +132,11 @@ pub(super) fn why(why: &Why, now: Timestamp) -> String {
         .join("\n")
 }
 
+/// What has been said already is not said again.
+fn beside_the_problem(error: String, problem: Option<&String>) -> String {
+    if problem == Some(&error) { "the problem above".to_owned() } else { error }
+}
+
 /// Issuers that could not issue; nothing where all could.
 fn issuers(why: &Why) -> String {
     let mut table = Table::new(&["ISSUER", "COULD ISSUE", "WHY NOT"]);
@@ -147,7 +153,7 @@ fn suggestion(info: &RenewalInfoView) -> Option<String> {
 }
 
 fn obstacles(why: &Why, now: Timestamp) -> String {
-    let mut table = Table::new(&["ISSUER", "OBSTACLE", "SINCE", "ASKED AGAIN", "ERROR"]);
+    let mut table = Table::new(&["ISSUER", "OBSTACLE", "SINCE", "NOT ASKED BEFORE", "ERROR"]);
     for obstacle in &why.obstacles {
         let (since, again) = (beside(&obstacle.since, now), beside(&obstacle.retry_at, now));
         table.row([obstacle.issuer.clone(), obstacle.kind.clone(), since, again, obstacle.error.clone()]);
@@ -204,7 +210,7 @@ fn load(loads: &[Load]) -> String {
     let mut table = Table::new(&["CA", "LIFETIME", "CERTIFICATES", "ORDERS", "BUSIEST DAY", "LIMIT"]);
     for load in loads {
         let lifetime = load.lifetime.clone().map_or_else(|| "as now".to_owned(), |lifetime| format!("if {lifetime}"));
-        let limit = load.limit.clone().unwrap_or_default();
+        let limit = load.limit.clone().unwrap_or_else(|| "none".to_owned());
         let numbers = [load.certificates, load.orders, load.busiest_day].map(|number| number.to_string());
         let [certificates, orders, busiest] = numbers;
         table.row([load.issuer.clone(), lifetime, certificates, orders, busiest, limit]);

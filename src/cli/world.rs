@@ -6,9 +6,11 @@ use serde::de::DeserializeOwned;
 
 use super::client::{Client, Unanswered};
 use super::failure::Failure;
-use crate::clock::Clock;
-use crate::config::{self, Config, Report};
-use crate::state::State;
+use super::output::Output;
+use crate::clock::{Clock, Timestamp};
+use crate::config::{self, Config, Report, StoreKind};
+use crate::state::{State, StateError};
+use crate::worker::reconcile::reconcile;
 
 /// Where the config is looked for first, and then.
 const PLACES: [&str; 2] = ["/etc/renewd/config.toml", "config.toml"];
@@ -42,9 +44,16 @@ impl World {
         self.config.as_ref().map_err(|report| Failure::Config(report.clone()))
     }
 
-    /// The state, to look at.
-    pub(super) async fn state(&self) -> Result<State, Failure> {
-        Ok(State::open_to_look(&self.config()?.state).await?)
+    /// The state, to look at; before the first start the certificates of the config as renewd will find them, and that is
+    /// said.
+    pub(super) async fn state(&self, output: &Output) -> Result<State, Failure> {
+        match State::open_to_look(&self.config()?.state).await {
+            Err(absent @ StateError::Absent { .. }) => {
+                output.complain(&format!("renewd: {absent}"));
+                planned(self.config()?, self.clock.now()).await
+            }
+            state => Ok(state?),
+        }
     }
 
     /// What a daemon that runs says at `path`; `None` where none runs.
@@ -63,6 +72,22 @@ impl World {
             (unanswered, _) => unanswered.into(),
         }
     }
+}
+
+/// In memory: each certificate is new, and not in its stores, but where something lies there already.
+async fn planned(config: &Config, now: Timestamp) -> Result<State, Failure> {
+    let state = State::simulated().await?;
+    reconcile(config, &state, now).await?;
+    for (name, wanted) in &config.certificates {
+        let lies_there = |store: &String| match config.stores.get(store).map(|store| &store.kind) {
+            Some(StoreKind::Directory(directory)) => directory.path.join(name.as_str()).exists(),
+            None => false,
+        };
+        if !wanted.stores.iter().any(lies_there) {
+            state.inspected(name.as_str()).await?;
+        }
+    }
+    Ok(state)
 }
 
 /// Where the daemon of a config file listens, as far as a file that is refused tells: what stands in `[state]`, else

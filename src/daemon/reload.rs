@@ -70,6 +70,9 @@ impl Reloader {
     /// A file that says the same as the one in force mends a refusal, and is no news otherwise.
     fn taken(&self, changed: bool) {
         let refused = matches!(*self.app.status.config(), ConfigStatus::Refused { .. });
+        if refused && !changed {
+            info!("the config file is good again, and says what is in force");
+        }
         if changed || refused {
             self.app.status.config_taken(self.app.clock.now());
         }

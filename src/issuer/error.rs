@@ -28,6 +28,12 @@ pub enum IssuerError {
         /// The CA's own words.
         detail: String,
     },
+    /// The order would break a limit of the CA after all: it is given up, and the certificate held back, on record.
+    #[error("{why}")]
+    HeldBack {
+        /// By which limit, and until when.
+        why: String,
+    },
     /// The CA refused the order, or an authorization or the order became invalid: this order is finished.
     #[error("the CA refused: {detail}")]
     Refused {
@@ -86,9 +92,11 @@ impl IssuerError {
     #[must_use]
     pub fn failure(&self) -> Failure {
         match self {
-            Self::Unreachable { .. } | Self::Slow { .. } | Self::State(_) | Self::OrderGone { .. } => {
-                Failure::Temporary
-            }
+            Self::Unreachable { .. }
+            | Self::Slow { .. }
+            | Self::State(_)
+            | Self::OrderGone { .. }
+            | Self::HeldBack { .. } => Failure::Temporary,
             Self::Dns { temporary: true, retry_after: None, .. } => Failure::Temporary,
             Self::RateLimited { retry_after, .. } | Self::Dns { retry_after, temporary: true, .. } => {
                 Failure::RateLimited { retry_after: *retry_after }
@@ -109,6 +117,7 @@ impl IssuerError {
             | Self::Account { .. }
             | Self::BadChain { .. }
             | Self::State(_) => ObstacleKind::Unavailable,
+            Self::HeldBack { .. } => ObstacleKind::Held,
             Self::Refused { .. } | Self::Dns { .. } => ObstacleKind::Refused,
             Self::Operator { .. } | Self::Unsupported { .. } => ObstacleKind::Operator,
         }
@@ -117,6 +126,13 @@ impl IssuerError {
     /// The order cannot go on: the next attempt makes a new one.
     #[must_use]
     pub fn ends_order(&self) -> bool {
-        matches!(self, Self::Refused { .. } | Self::OrderGone { .. } | Self::BadChain { .. } | Self::Unsupported { .. })
+        matches!(
+            self,
+            Self::Refused { .. }
+                | Self::OrderGone { .. }
+                | Self::HeldBack { .. }
+                | Self::BadChain { .. }
+                | Self::Unsupported { .. }
+        )
     }
 }

@@ -232,7 +232,8 @@ fn state(certificate: &Certificate<'_>, now: Timestamp) -> CertificateState {
         return CertificateState::Retired;
     }
     if let Some(order) = certificate.order {
-        return if order.waits_for.is_some() { CertificateState::Waiting } else { CertificateState::Ordering };
+        let waits = order.waits_for.is_some() || (certificate.row.failures > 0 && order.next_step_at > now);
+        return if waits { CertificateState::Waiting } else { CertificateState::Ordering };
     }
     match certificate.version {
         None if certificate.choice(now).is_some_and(|choice| choice.at > now) => CertificateState::Waiting,

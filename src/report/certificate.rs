@@ -49,6 +49,9 @@ pub struct CertificateView {
     pub version: Option<u64>,
     /// The kind of the current version's key.
     pub key_type: Option<String>,
+    /// The profile that the current version was issued with.
+    #[serde(default)]
+    pub profile: Option<String>,
     /// The stores that are to have it.
     pub stores: Vec<StoreView>,
     /// The commands that tell consumers.
@@ -206,6 +209,7 @@ fn view(facts: &Facts<'_>, now: Timestamp) -> CertificateView {
         next_action_at: told(Some(row.look_again_at).filter(|at| *at < Timestamp::NEVER)),
         version: version.map(|version| version.number),
         key_type: version.map(|version| version.key_type.clone()),
+        profile: version.and_then(|version| version.profile.clone()),
         stores: facts.stores.iter().map(|store| store_view(facts, store)).collect(),
         deploy: facts.wanted.iter().flat_map(|wanted| deploy_views(facts, wanted)).collect(),
         verify: facts.wanted.iter().flat_map(|wanted| verify_views(facts, wanted)).collect(),

@@ -11,8 +11,9 @@ use super::facts::{Facts, Work};
 use super::load::{Burden, Load, load};
 use crate::clock::Timestamp;
 use crate::config::Config;
+use crate::planner::issuers::{self, Choice};
 use crate::planner::{self, Action, Reason};
-use crate::state::{Result, State};
+use crate::state::{ObstacleKind, Result, State, VersionRow};
 
 /// What is going to be done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,13 +137,44 @@ fn planned(facts: &Facts<'_>, work: &Work, clock_trusted: bool, now: Timestamp) 
         action => return vec![entry(now, in_words(action), None)],
     }
     let at = decision.standing.look_again_at;
-    let again = (at < Timestamp::NEVER).then(|| unfinished(facts, work)).flatten().map(|what| entry(at, what, None));
-    let renewal = facts.for_planner(work, clock_trusted).renewal(now).filter(|_| work.order.is_none());
-    let renewal = renewal.filter(|_| facts.version.is_some()).map(|(reason, due_at)| {
-        let what = ("order", "a new certificate is ordered".to_owned());
-        entry(due_at.max(facts.row.retry_at), what, Some(&reason))
+    let again = (at < Timestamp::NEVER).then(|| unfinished(facts, work)).flatten();
+    let is_ordered_again = again.as_ref().is_some_and(|(action, _)| *action == "order");
+    let certificate = facts.for_planner(work, clock_trusted);
+    let renewal = certificate.renewal(now).filter(|_| work.order.is_none() && !is_ordered_again);
+    let renewal = renewal.map(|(reason, due_at)| {
+        let choice = certificate.choice(now);
+        let what = ("order", ordered(choice, work, now));
+        entry(due_at.max(choice.map_or(now, |choice| choice.at)), what, Some(&reason))
     });
-    again.into_iter().chain(renewal).collect()
+    again.map(|what| entry(at, what, None)).into_iter().chain(renewal).collect()
+}
+
+/// That a new certificate is ordered, and whether a limit is all that it waits for.
+fn ordered(choice: Option<Choice<'_>>, work: &Work, now: Timestamp) -> String {
+    let in_the_way = choice.and_then(|choice| issuers::in_the_way(choice.issuer, &work.obstacles, now));
+    match in_the_way {
+        Some(obstacle) if obstacle.kind == ObstacleKind::Held => {
+            format!("a new certificate is ordered, once a limit of `{}` lets it", obstacle.issuer)
+        }
+        _ => "a new certificate is ordered".to_owned(),
+    }
+}
+
+/// What a certificate at rest does when it is looked at again.
+pub(super) fn at_rest(facts: &Facts<'_>, work: &Work, at: Timestamp, now: Timestamp) -> String {
+    if let Some((_, what)) = unfinished(facts, work) {
+        return what;
+    }
+    let asks = |version: &VersionRow| version.directory_url.is_some() && version.renewal.ask_at == at;
+    if facts.version.as_ref().is_some_and(asks) {
+        return in_words(&Action::Ask).1;
+    }
+    let certificate = facts.for_planner(work, true);
+    if certificate.renewal(now).is_some_and(|(_, due_at)| due_at <= at && at < Timestamp::NEVER) {
+        return ordered(certificate.choice(now), work, now);
+    }
+    let looks = facts.wanted.is_some_and(|wanted| !wanted.verify.is_empty()) && at < Timestamp::NEVER;
+    if looks { "what is served is looked at".to_owned() } else { in_words(&Action::Rest).1 }
 }
 
 /// What a certificate at rest goes on with when its time comes.

@@ -180,7 +180,10 @@ pub async fn why(
         reason: reason.as_ref().map(ToString::to_string),
         reason_kind: reason.as_ref().map(reason_kind),
         decided_at: told(row.decided_at),
-        next: super::plan::in_words(&decision.action).1,
+        next: match &decision.action {
+            planner::Action::Rest => super::plan::at_rest(&facts, &work, decision.standing.look_again_at, now),
+            action => super::plan::in_words(action).1,
+        },
         next_at: told(if decision.action == planner::Action::Rest { next_at } else { Some(now) }),
         renew_at: told(facts.renew_at(now)),
         waits_for: work.order.as_ref().and_then(|order| order.waits_for.clone()),
@@ -190,12 +193,18 @@ pub async fn why(
         retry_at: told(retry_at(row)),
         attempts_left: decision.standing.attempts_left,
         renewal_info: facts.version.as_ref().and_then(renewal_info),
-        obstacles: work.obstacles.iter().map(obstacle_view).collect(),
+        obstacles: work.obstacles.iter().filter(asked(&facts)).map(obstacle_view).collect(),
         order: work.order.as_ref().map(order_view),
         owed_txts: work.txts.iter().map(txt_view).collect(),
         last_orders: orders.iter().map(order_view).collect(),
         issuers: Vec::new(),
     }))
+}
+
+/// Who is no longer named for the certificate stands in nobody's way.
+fn asked(facts: &Facts<'_>) -> impl Fn(&&ObstacleRow) -> bool {
+    let issuers = facts.wanted.map(|wanted| wanted.issuers.as_slice()).unwrap_or_default();
+    move |obstacle| issuers.contains(&obstacle.issuer)
 }
 
 fn renewal_info(version: &VersionRow) -> Option<RenewalInfoView> {

@@ -15,6 +15,7 @@ use super::order::{Order, Status, Step, bases, exact_set, registered_domains};
 use super::script::{Advice, Part};
 use super::trouble::TroubleKind;
 use crate::clock::Timestamp;
+use crate::config::Limits;
 use crate::identifier::Identifier;
 use crate::issuer::{IssuerError, RenewalInfo};
 use crate::pki::serial::Serial;
@@ -121,6 +122,11 @@ impl Authority {
     /// It asks for no proof.
     pub(super) fn is_private(&self) -> bool {
         self.part.directory_url.is_none()
+    }
+
+    /// What it allows.
+    pub(super) const fn limits(&self) -> Limits {
+        self.part.limits
     }
 
     fn has_advice(&self) -> bool {
@@ -311,8 +317,10 @@ impl Authority {
 
 /// Around the last third (below ten days: the last half) of a life, a fiftieth of it wide, as Let's Encrypt's.
 fn usual_window(one: &Issued, advice: Advice) -> (Timestamp, Timestamp) {
-    if advice == Advice::TooLate {
-        return (one.not_after.plus(HOUR), one.not_after.plus(HOUR * 24));
+    match advice {
+        Advice::TooLate => return (one.not_after.plus(HOUR), one.not_after.plus(HOUR * 24)),
+        Advice::Over => return (one.not_before.minus(HOUR * 24), one.not_before.minus(HOUR)),
+        Advice::None | Advice::Usual => {}
     }
     let life = one.not_after.since(one.not_before);
     let left = if life < Duration::from_secs(10 * 24 * 3600) { life / 2 } else { life / 3 };

@@ -68,7 +68,10 @@ impl Ca {
         let directory = self.directory_url.as_deref().unwrap_or_default();
         let url = match self.new_order(order, order.replaces.as_deref()) {
             Err(No::Replaces) => {
-                self.state.order_replaces_nothing(order, self.clock.now()).await?;
+                let limits = self.ask(|authority, _| Ok(authority.limits())).map_err(|no| no.error())?;
+                if let Some(held) = self.state.order_replaces_nothing(order, &limits, self.clock.now()).await? {
+                    return Err(IssuerError::HeldBack { why: held.why });
+                }
                 self.new_order(order, None)
             }
             other => other,

@@ -91,6 +91,8 @@ pub enum Advice {
     Usual,
     /// To renew when the certificate has expired.
     TooLate,
+    /// To renew before the certificate was issued.
+    Over,
 }
 
 /// What happens at an instant.

@@ -9,9 +9,10 @@ use zeroize::Zeroizing;
 
 use super::certificate::words;
 use super::row::{count, list, optional_text, optional_time, parsed, text, time, to_list};
-use super::spent::{self, Claim, Held, SpentKind};
+use super::spent::{self, Asker, Claim, Held, SpentKind};
 use super::{Result, State, Write};
 use crate::clock::Timestamp;
+use crate::config::Limits;
 use crate::secret::Column;
 
 words! {
@@ -158,7 +159,7 @@ impl State {
         let id = super::new_id();
         let sealed = self.sealer().seal(column(&id), new.key)?;
         let mut write = self.begin().await?;
-        if let Some(held) = spent::claim(&mut write, &id, new, claims, now).await? {
+        if let Some(held) = spent::claim(&mut write, &id, &new.into(), claims, now).await? {
             write.commit().await?;
             return Ok(Added::Held(held));
         }
@@ -303,18 +304,31 @@ impl State {
         Ok(())
     }
 
-    /// The CA refused `replaces`: the order is made without, and counts as every other.
+    /// The CA refused `replaces`: the order is made without, and counts as every other. Where its CA's limits leave no
+    /// room for that, it is given up and its certificate held back.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn order_replaces_nothing(&self, order: &OrderRow, now: Timestamp) -> Result<()> {
+    pub async fn order_replaces_nothing(
+        &self,
+        order: &OrderRow,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> Result<Option<Held>> {
+        let asker = Asker { certificate: &order.certificate, issuer: &order.issuer };
+        let names = Claim::of(SpentKind::Names, spent::exact_set(&order.names), limits.names);
+        let claims = [names, Claim::of(SpentKind::Order, String::new(), limits.orders)];
         let mut write = self.begin().await?;
-        sqlx::query("UPDATE acme_order SET replaces = NULL WHERE id = $1").bind(&order.id).execute(&mut *write).await?;
-        for (kind, subject) in [(SpentKind::Order, String::new()), (SpentKind::Names, spent::exact_set(&order.names))] {
-            spent::spend(&mut write, &order.issuer, kind, &subject, &order.id, now).await?;
+        let held = spent::claim(&mut write, &order.id, &asker, &claims, now).await?;
+        match &held {
+            Some(held) => trouble::give_up(&mut write, &order.id, &held.why, now).await?,
+            None => {
+                let nothing = sqlx::query("UPDATE acme_order SET replaces = NULL WHERE id = $1").bind(&order.id);
+                nothing.execute(&mut *write).await?;
+            }
         }
         write.commit().await?;
-        Ok(())
+        Ok(held)
     }
 
     /// The order goes well and is put down until `next_step_at`.

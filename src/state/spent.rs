@@ -33,13 +33,39 @@ pub struct Claim {
     pub subject: String,
     /// The limit; `None`: it is counted only.
     pub limit: Option<Limit>,
+    /// Whatever else there is room for, it is held back no longer than until then; `None`: for as long as there is none.
+    pub at_latest: Option<Timestamp>,
 }
 
 impl Claim {
+    /// A claim that waits for as long as there is no room.
+    #[must_use]
+    pub const fn of(kind: SpentKind, subject: String, limit: Option<Limit>) -> Self {
+        Self { kind, subject, limit, at_latest: None }
+    }
+
     /// Whose limit it counts for. What is advised counts wherever it is followed: no other CA is asked for what has been
     /// followed often enough.
-    fn issuer<'a>(&self, new: &NewOrder<'a>) -> &'a str {
-        if self.kind == SpentKind::Advice { "" } else { new.issuer }
+    fn issuer<'a>(&self, asker: &Asker<'a>) -> &'a str {
+        if self.kind == SpentKind::Advice { "" } else { asker.issuer }
+    }
+
+    /// Other certificates may wait for the same, and come first.
+    const fn is_shared(&self) -> bool {
+        matches!(self.kind, SpentKind::Order | SpentKind::Domain)
+    }
+}
+
+/// For whom something is taken, and of whom.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asker<'a> {
+    pub(super) certificate: &'a str,
+    pub(super) issuer: &'a str,
+}
+
+impl<'a> From<&NewOrder<'a>> for Asker<'a> {
+    fn from(new: &NewOrder<'a>) -> Self {
+        Self { certificate: new.certificate, issuer: new.issuer }
     }
 }
 
@@ -75,15 +101,15 @@ const COUNT: &str = "SELECT COUNT(*) FROM spent WHERE issuer = $1 AND kind = $2 
 pub(super) async fn claim(
     write: &mut Write,
     order_id: &str,
-    new: &NewOrder<'_>,
+    asker: &Asker<'_>,
     claims: &[Claim],
     now: Timestamp,
 ) -> Result<Option<Held>> {
     for claim in claims {
-        let Some(held) = no_room(write, new, claim, now).await? else { continue };
+        let Some(held) = no_room(write, asker, claim, now).await? else { continue };
         let obstacle = Obstacle {
-            certificate: new.certificate,
-            issuer: new.issuer,
+            certificate: asker.certificate,
+            issuer: asker.issuer,
             kind: ObstacleKind::Held,
             error: &held.why,
             wait: held.until.since(now),
@@ -92,7 +118,7 @@ pub(super) async fn claim(
         return Ok(Some(held));
     }
     for claim in claims.iter().filter(|claim| claim.kind != SpentKind::Failure) {
-        spend(write, claim.issuer(new), claim.kind, &claim.subject, order_id, now).await?;
+        spend(write, claim.issuer(asker), claim.kind, &claim.subject, order_id, now).await?;
     }
     Ok(None)
 }
@@ -150,30 +176,33 @@ pub fn exact_set(names: &[String]) -> String {
     to_list(&names)
 }
 
-async fn no_room(write: &mut Write, new: &NewOrder<'_>, claim: &Claim, now: Timestamp) -> Result<Option<Held>> {
+async fn no_room(write: &mut Write, asker: &Asker<'_>, claim: &Claim, now: Timestamp) -> Result<Option<Held>> {
     let Some(limit) = claim.limit else { return Ok(None) };
     let since = now.minus(limit.within);
     let spent: i64 = sqlx::query_scalar(COUNT)
-        .bind(claim.issuer(new))
+        .bind(claim.issuer(asker))
         .bind(claim.kind.as_str())
         .bind(&claim.subject)
         .bind(since.millis())
         .fetch_one(&mut **write)
         .await?;
-    let urgency = urgency(write, new.certificate).await?;
+    let urgency = urgency(write, asker.certificate).await?;
     let most = i64::from(limit.most);
     let mine = match claim.kind {
-        SpentKind::Order if spent * 4 >= most * 3 => most - reserved(write, new.issuer, urgency, most).await?,
+        SpentKind::Order if spent * 4 >= most * 3 => most - reserved(write, asker.issuer, urgency, most).await?,
         _ => most,
     };
     if spent < mine {
         return Ok(None);
     }
-    let place = spent - mine + before_me(write, new, urgency, now).await?;
-    let until = leaves_at(write, claim.issuer(new), claim, since, spent, place).await?.plus(limit.within);
+    let words = in_words(claim, limit, asker.issuer);
+    let others = if claim.is_shared() { before_me(write, asker, &words, urgency, now).await? } else { 0 };
+    let place = spent - mine + others;
+    let until = leaves_at(write, claim.issuer(asker), claim, since, spent, place).await?.plus(limit.within);
     let rounds = u32::try_from(place / spent.max(1)).unwrap_or(u32::MAX);
-    let until = until.plus(limit.within.saturating_mul(rounds)).max(now.plus(std::time::Duration::from_secs(1)));
-    Ok(Some(Held { until, why: in_words(claim, limit, new.issuer, until) }))
+    let until = until.plus(limit.within.saturating_mul(rounds)).min(claim.at_latest.unwrap_or(Timestamp::NEVER));
+    let until = until.max(now.plus(std::time::Duration::from_secs(1)));
+    Ok(Some(Held { until, why: format!("held back until {until}{words}") }))
 }
 
 /// When the certificate expires; 0: there is none yet.
@@ -198,16 +227,17 @@ async fn reserved(write: &mut Write, issuer: &str, urgency: i64, most: i64) -> R
     Ok(waiting.min(most / 4))
 }
 
-/// How many are held back that come first.
-async fn before_me(write: &mut Write, new: &NewOrder<'_>, urgency: i64, now: Timestamp) -> Result<i64> {
+/// How many are held back by the same limit, as its words tell, that come first.
+async fn before_me(write: &mut Write, asker: &Asker<'_>, words: &str, urgency: i64, now: Timestamp) -> Result<i64> {
     let count = sqlx::query_scalar(
         "SELECT COUNT(*) FROM obstacle WHERE issuer = $1 AND kind = 'held' AND retry_at > $3 AND certificate <> $4 \
-         AND urgency <= $2",
+         AND urgency <= $2 AND error LIKE $5",
     )
-    .bind(new.issuer)
+    .bind(asker.issuer)
     .bind(urgency)
     .bind(now.millis())
-    .bind(new.certificate)
+    .bind(asker.certificate)
+    .bind(format!("%{words}"))
     .fetch_one(&mut **write)
     .await?;
     Ok(count)
@@ -235,16 +265,16 @@ async fn leaves_at(
     Ok(Timestamp::from_millis(at))
 }
 
-fn in_words(claim: &Claim, limit: Limit, issuer: &str, until: Timestamp) -> String {
+/// What a certificate is held back by, as it stands behind the time.
+fn in_words(claim: &Claim, limit: Limit, issuer: &str) -> String {
     let what = match claim.kind {
         SpentKind::Order => "new orders of the account".to_owned(),
         SpentKind::Domain => format!("certificates below {}", claim.subject),
         SpentKind::Names => "certificates for exactly these names".to_owned(),
         SpentKind::Failure => format!("failed authorizations of {}", claim.subject),
-        SpentKind::Advice => "renewals that the CA suggested".to_owned(),
+        SpentKind::Advice => {
+            return format!(": its CA suggests to renew what it has only just issued, and is followed {limit}");
+        }
     };
-    match claim.kind {
-        SpentKind::Advice => format!("held back until {until}: no more than {limit} {what}"),
-        _ => format!("held back until {until}, to keep the limit of `{issuer}`: {limit} {what}"),
-    }
+    format!(", to keep the limit of `{issuer}`: {limit} {what}")
 }

@@ -55,8 +55,9 @@ impl Turn<'_> {
             profile,
             replaces: replaces.as_deref(),
         };
-        let claims = self.claims(reading, &order, reason);
-        match self.state().add_order(&order, &claims, self.clock().now()).await? {
+        let now = self.clock().now();
+        let claims = self.claims(reading, &order, reason, now);
+        match self.state().add_order(&order, &claims, now).await? {
             Added::Order(_) => {}
             Added::Held(held) => warn!(certificate = name, issuer, until = %held.until, "{}", held.why),
         }
@@ -64,16 +65,17 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// The CertID of the version that the order replaces: only for the CA that issued it, and that has told of its renewal.
+    /// The CertID of the version that the order replaces: only for the CA that issued it and has told of its renewal, and
+    /// only of the same account, since CAs refuse it of others.
     fn replaces(&self, reading: &Reading, issuer: &str) -> Option<String> {
         let version = reading.version.as_ref()?;
         let directory = self.parts.issuers.get(issuer)?.issuer.directory_url()?;
-        let issued_it = version.directory_url.as_deref() == Some(directory);
+        let issued_it = version.directory_url.as_deref() == Some(directory) && version.issuer == issuer;
         (issued_it && version.renewal.window.is_some()).then(|| cert_id(&version.chain)).flatten()
     }
 
     /// What the order takes of its CA's limits; our own CAs have none.
-    fn claims(&self, reading: &Reading, order: &NewOrder<'_>, reason: &Reason) -> Vec<Claim> {
+    fn claims(&self, reading: &Reading, order: &NewOrder<'_>, reason: &Reason, now: Timestamp) -> Vec<Claim> {
         let Some(account) = self.parts.config.accounts.get(order.issuer) else { return Vec::new() };
         let ordered = Ordered {
             names: &order.names,
@@ -82,8 +84,9 @@ impl Turn<'_> {
             version: reading.version.as_ref(),
             replaces: order.replaces.is_some(),
             certificate: order.certificate,
+            due_at: reading.due_at(now),
         };
-        claims(&ordered, &account.limits)
+        claims(&ordered, &account.limits, now)
     }
 
     /// Gives the open order up.
@@ -167,6 +170,10 @@ impl Turn<'_> {
     /// What could not go on is remembered, with the time of the next attempt.
     async fn failed(&self, reading: &Reading, order: &OrderRow, error: &IssuerError) -> Result<(), WorkError> {
         let now = self.clock().now();
+        if let IssuerError::HeldBack { why } = error {
+            warn!(certificate = %order.certificate, issuer = %order.issuer, "{why}");
+            return Ok(());
+        }
         if matches!(error, IssuerError::OrderGone { .. }) && is_past(order, now) && reading.row.failures == 0 {
             info!(certificate = %order.certificate, order = order.url.as_deref(), "{error}: a new one is made");
             return Ok(self.state().order_abandoned(&order.id, &error.to_string(), now).await?);

@@ -1,6 +1,7 @@
 //! Reading all that is known about one certificate.
 
 use super::{Parts, WorkError, Worker};
+use crate::clock::Timestamp;
 use crate::config;
 use crate::planner;
 use crate::planner::decide::command_target;
@@ -56,6 +57,12 @@ impl Reading {
         if let Some(version) = &mut self.version {
             version.renewal = renewal;
         }
+    }
+
+    /// When the current version is to be renewed by its lifetime; now where there is none.
+    pub(super) fn due_at(&self, now: Timestamp) -> Timestamp {
+        let life = self.certificate(true).life();
+        life.zip(self.wanted.as_ref()).map_or(now, |(life, wanted)| life.due_at(&wanted.renew, now))
     }
 
     /// As the planner looks at it.

@@ -125,7 +125,7 @@ fn what_would_fail_is_found_before_it_does() {
     has("certificate", "challenge", "error", "_acme-challenge.nowhere.test");
     has("certificate", "CAA", "error", "permits `other.example` and not `pebble.letsencrypt.org`");
     has("certificate", "CAA", "error", "of-another` only, and ours is `https://");
-    has("certificate", "profile", "error", "it offers [default, shortlived]");
+    has("certificate", "profile", "error", "it offers default, shortlived");
     has("certificate", "deploy", "error", "`/no/such/program` was not found");
     has("store", "write", "error", "below-a-file");
     has("store", "write", "ok", "");

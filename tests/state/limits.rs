@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use renewd::config::Limit;
-use renewd::state::order::Added;
+use renewd::config::{Limit, Limits};
+use renewd::state::order::{Added, NewOrder};
 use renewd::state::{Claim, ObstacleKind, SpentKind, State};
 
 use super::place::{MINUTE, NOW, enlist, new_order, private_key};
 
 fn orders(most: u32) -> Claim {
-    Claim { kind: SpentKind::Order, subject: String::new(), limit: Some(Limit { most, within: MINUTE * 60 }) }
+    Claim::of(SpentKind::Order, String::new(), Some(Limit { most, within: MINUTE * 60 }))
 }
 
 async fn ask(state: &State, name: &str, claim: &Claim, after: u32) -> Added {
@@ -46,7 +46,7 @@ pub(super) async fn an_order_that_failed_gives_back_what_it_took_and_counts_as_a
     enlist(state, &["a"]).await;
     let limit = Some(Limit { most: 1, within: MINUTE * 60 });
     for kind in [SpentKind::Names, SpentKind::Advice] {
-        let claim = Claim { kind, subject: "a".to_owned(), limit };
+        let claim = Claim::of(kind, "a".to_owned(), limit);
         assert!(matches!(ask(state, "a", &claim, 0).await, Added::Order(_)));
         assert!(matches!(ask(state, "a", &claim, 1).await, Added::Held(_)));
         let order = state.open_order("a").await.unwrap().unwrap();
@@ -55,6 +55,56 @@ pub(super) async fn an_order_that_failed_gives_back_what_it_took_and_counts_as_a
         let order = state.open_order("a").await.unwrap().unwrap();
         state.order_abandoned(&order.id, "over", NOW).await.unwrap();
     }
-    let failed = Claim { kind: SpentKind::Failure, subject: "a".to_owned(), limit };
+    let failed = Claim::of(SpentKind::Failure, "a".to_owned(), limit);
     assert!(matches!(ask(state, "a", &failed, 3).await, Added::Held(_)));
+}
+
+pub(super) async fn who_waits_for_something_else_is_not_waited_for(state: &State) {
+    const SHOP: [&str; 3] = ["a", "b", "c"];
+    enlist(state, &SHOP).await;
+    enlist(state, &["x", "y"]).await;
+    let limit = Some(Limit { most: 1, within: MINUTE * 60 });
+    let below = |domain: &str| Claim::of(SpentKind::Domain, domain.to_owned(), limit);
+    for name in SHOP {
+        ask(state, name, &below("shop.test"), 0).await;
+    }
+    for claim in [below("blog.test"), Claim::of(SpentKind::Names, "x".to_owned(), limit), orders(1)] {
+        ask(state, "x", &claim, 1).await;
+        let Added::Held(held) = ask(state, "y", &claim, 2).await else { panic!("the limit is broken") };
+        assert_eq!(held.until, NOW.plus(MINUTE * 61), "{}", held.why);
+    }
+    let Added::Held(held) = ask(state, "b", &below("shop.test"), 3).await else { panic!("the limit is broken") };
+    assert_eq!(held.until, NOW.plus(MINUTE * 120), "`c` waits for the same");
+}
+
+pub(super) async fn nothing_is_held_back_past_its_latest_time(state: &State) {
+    enlist(state, &["a"]).await;
+    let limit = Some(Limit { most: 1, within: MINUTE * 60 });
+    let at_latest = Some(NOW.plus(MINUTE * 30));
+    let claim = Claim { at_latest, ..Claim::of(SpentKind::Advice, "a".to_owned(), limit) };
+    ask(state, "a", &claim, 0).await;
+    let Added::Held(held) = ask(state, "a", &claim, 1).await else { panic!("the limit is broken") };
+    assert_eq!(Some(held.until), at_latest);
+    assert!(held.why.contains("its CA suggests to renew what it has only just issued"), "{}", held.why);
+}
+
+pub(super) async fn an_order_that_replaces_nothing_after_all_keeps_the_limits(state: &State) {
+    enlist(state, &["a", "b"]).await;
+    let limits =
+        Limits { orders: Some(Limit { most: 1, within: MINUTE * 60 }), domain: None, names: None, failures: None };
+    let mut came = Vec::new();
+    for name in ["a", "b"] {
+        let key = private_key();
+        let exempt = NewOrder { replaces: Some("aki.serial"), ..new_order(name, &key) };
+        state.add_order(&exempt, &[], NOW).await.unwrap();
+        let order = state.open_order(name).await.unwrap().unwrap();
+        came.push(state.order_replaces_nothing(&order, &limits, NOW).await.unwrap());
+    }
+    assert_eq!(came[0], None);
+    assert_eq!(state.open_order("a").await.unwrap().unwrap().replaces, None, "it goes on");
+    let held = came[1].as_ref().expect("there is room for one");
+    assert_eq!(held.until, NOW.plus(MINUTE * 60));
+    assert!(state.open_order("b").await.unwrap().is_none(), "it is given up");
+    let obstacle = &state.obstacles("b").await.unwrap()[0];
+    assert_eq!((obstacle.kind, obstacle.failures, obstacle.retry_at), (ObstacleKind::Held, 0, held.until));
 }

@@ -43,6 +43,10 @@ impl Acme {
     ) -> Result<instant_acme::Order, IssuerError> {
         let identifiers: Vec<_> = names.iter().map(acme_identifier).collect();
         let mut wish = Wish { profile: self.profile(session, wanted)?, replaces: order.replaces.as_deref() };
+        if let (Some(Profile::Preferred(profile)), None) = (&wanted.profile, wish.profile) {
+            let (certificate, issuer) = (order.certificate.as_str(), self.name());
+            tracing::warn!(certificate, issuer, %profile, "the CA does not offer the profile: ordered without");
+        }
         let made = loop {
             match ask(session, &identifiers, &wish).await {
                 Ok(made) => break made,
@@ -82,10 +86,11 @@ impl Acme {
             return Ok(());
         }
         if wish.replaces.is_some() && may_be_about_replaces(&obstacle) {
-            tracing::warn!(certificate, issuer, "ordered without saying what it replaces: {obstacle}");
-            self.state.order_replaces_nothing(order, self.clock.now()).await?;
+            tracing::warn!(certificate, issuer, "the CA does not take what the order replaces: {obstacle}");
+            let limits = &self.settings.account.limits;
+            let held = self.state.order_replaces_nothing(order, limits, self.clock.now()).await?;
             wish.replaces = None;
-            return Ok(());
+            return held.map_or(Ok(()), |held| Err(IssuerError::HeldBack { why: held.why }));
         }
         Err(obstacle.into_error(issuer))
     }
@@ -100,11 +105,7 @@ impl Acme {
         match &wanted.profile {
             None => Ok(None),
             Some(Profile::Preferred(name) | Profile::Required(name)) if offers.contains_key(name) => Ok(Some(name)),
-            Some(Profile::Preferred(name)) => {
-                let (certificate, issuer) = (wanted.names.first().map(ToString::to_string), self.name());
-                tracing::warn!(certificate, issuer, profile = %name, "the CA does not offer the profile: ordered without");
-                Ok(None)
-            }
+            Some(Profile::Preferred(_)) => Ok(None),
             Some(Profile::Required(name)) => {
                 let offers: Vec<_> = offers.keys().map(|profile| clean(profile)).collect();
                 Err(account_trouble(format!(

@@ -143,6 +143,7 @@ impl Obstacle {
 
 /// The CA has the account no longer: never a new one in silence, since CAA records and bindings may name the old.
 pub(super) fn account_is_gone(account: &str, detail: &str) -> IssuerError {
+    let detail = detail.trim_end_matches('.');
     let what = format!(
         "the CA no longer serves the account `{account}`: {detail}; renewd registers no other one by itself, since CAA \
          records may name it: have the CA revive it, or rename `[account.{account}]` to have a new one registered"

@@ -91,7 +91,7 @@ impl State {
 }
 
 /// Nothing comes of an order, and what it would have used up of its issuer's limits is free again.
-async fn give_up(write: &mut Write, id: &str, why: &str, now: Timestamp) -> Result<()> {
+pub(super) async fn give_up(write: &mut Write, id: &str, why: &str, now: Timestamp) -> Result<()> {
     finish(write, id, "failed", Some(why), now).await?;
     spent::give_back(write, id).await
 }

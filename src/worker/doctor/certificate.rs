@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::{Doctor, Located, Source, bounded, consumers, some};
 use crate::config::{Certificate, Profile};
-use crate::dns01::challenge_name;
+use crate::dns01::{Dns01Error, challenge_name};
 use crate::identifier::CertificateName;
 use crate::issuer::Offers;
 use crate::report::{Finding, Group};
@@ -53,7 +53,7 @@ impl Doctor<'_> {
                 }
                 Some(Err(error)) => {
                     let words = format!("`{}`: {}", challenge_name(&base), providers::error::chain(error));
-                    findings.push(Finding::error("challenge", words, ""));
+                    findings.push(Finding::error("challenge", words, advice(error)));
                 }
                 None => findings.push(Finding::warning("challenge", format!("`{base}`: not looked at in time"), "")),
             }
@@ -72,6 +72,18 @@ impl Doctor<'_> {
         };
         let found = permission(&self.parts.dns01, &self.memory, wanted, offers, own.as_deref()).await;
         judged(issuer, found)
+    }
+}
+
+/// What to do where a challenge leads nowhere, and the error itself does not say it.
+const fn advice(error: &Dns01Error) -> &'static str {
+    match error {
+        Dns01Error::NoZone { .. } => {
+            "delegate the name, mend its CNAME, or give `[resolver] servers` that know its zone"
+        }
+        Dns01Error::CnameLoop { .. } => "break the circle of CNAMEs",
+        Dns01Error::Resolver { .. } => "mend the resolvers, or set `[resolver] servers`",
+        _ => "",
     }
 }
 
@@ -98,7 +110,8 @@ fn profile(issuer: &str, wanted: &Certificate, offers: &Offers) -> Option<Findin
         return Some(Finding::ok("profile", format!("`{issuer}` offers `{name}`")));
     }
     let offered: Vec<&str> = offers.profiles.keys().map(String::as_str).collect();
-    let found = format!("`{issuer}` does not offer `{name}`; it offers [{}]", offered.join(", "));
+    let offered = if offered.is_empty() { "none".to_owned() } else { offered.join(", ") };
+    let found = format!("`{issuer}` does not offer `{name}`; it offers {offered}");
     Some(match profile {
         Profile::Preferred(_) => Finding::warning("profile", found, "certificates from there come without a profile"),
         Profile::Required(_) => {

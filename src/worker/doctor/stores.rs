@@ -1,5 +1,7 @@
 //! Stores: a bundle of no certificate is put, read and taken away.
 
+use std::path::Path;
+
 use providers::stores::{Bundle, BundleFile, BundleName, CertificateStore};
 use zeroize::Zeroizing;
 
@@ -30,7 +32,18 @@ impl Doctor<'_> {
     fn not_made_yet(&self, store: &str) -> Option<Finding> {
         let StoreKind::Directory(directory) = &self.parts.config.stores.get(store)?.kind;
         let missing = self.standing == Standing::Makeshift && !directory.path.exists();
-        missing.then(|| Finding::ok("write", format!("{} is made when renewd first stores", directory.path.display())))
+        missing.then(|| to_be_made(&directory.path))
+    }
+}
+
+/// Whether a directory can be made, as far as what is there tells.
+fn to_be_made(path: &Path) -> Finding {
+    match path.ancestors().find(|place| place.symlink_metadata().is_ok()) {
+        Some(place) if !place.is_dir() => {
+            let found = format!("{} cannot be made: `{}` is not a directory", path.display(), place.display());
+            Finding::error("write", found, "move away what is there, or give the store another `path`")
+        }
+        _ => Finding::ok("write", format!("{} is made when renewd first stores", path.display())),
     }
 }
 
@@ -42,7 +55,8 @@ async fn probe(store: &dyn CertificateStore) -> Vec<Finding> {
     let key = BundleFile { name: "privkey.pem".to_owned(), private: true, ..file.clone() };
     let bundle = Bundle { version: 1, files: vec![file, key] };
     let written = write_and_read(store, &name, &bundle).await;
-    let removed = store.delete(&name).await;
+    let removed = store.delete(&name).await.map_err(|error| providers::error::chain(&error));
+    let never_there = matches!((&written, &removed), (Err(one), Err(other)) if providers::error::chain(one) == *other);
     let mut findings = vec![match written {
         Ok(true) => Finding::ok("write", "a bundle was put and read"),
         Ok(false) => {
@@ -50,8 +64,10 @@ async fn probe(store: &dyn CertificateStore) -> Vec<Finding> {
         }
         Err(error) => Finding::error("write", providers::error::chain(&error), "look at its permissions and its room"),
     }];
-    if let Err(error) = removed {
-        let found = format!("the bundle `{name}` was not taken away again: {}", providers::error::chain(&error));
+    if let Err(error) = removed
+        && !never_there
+    {
+        let found = format!("the bundle `{name}` was not taken away again: {error}");
         findings.push(Finding::warning("delete", found, "take it away by hand"));
     }
     findings
