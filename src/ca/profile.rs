@@ -156,16 +156,15 @@ pub(super) fn plan(request: &LeafRequest, terms: &Terms<'_>) -> Result<Plan, CaE
     let key = strength::check(&request.spki_der)?;
     check_key(request, profile, key)?;
     check_names(request, profile)?;
-    let subject = subject(request, profile);
+    let from_outside = terms.issuing.from_outside.then(|| Constraints::of_config(&terms.config.name_constraints));
+    let held: Vec<&Constraints> = terms.issuing.constraints.iter().chain(&from_outside).collect();
+    let subject = subject(request, profile, &held);
     if request.names.is_empty() && subject.common_name.is_none() {
         return Err(CaError::NoNames);
     }
     let subject_der = subject.to_der()?;
     let constrained = |held: &Constraints| held.check(&request.names, subject.common_name.as_deref(), &subject_der);
-    terms.issuing.constraints.iter().try_for_each(constrained)?;
-    if terms.issuing.from_outside {
-        constrained(&Constraints::of_config(&terms.config.name_constraints))?;
-    }
+    held.into_iter().try_for_each(constrained)?;
     let purposes = &terms.issuing.purposes;
     purposes.iter().try_for_each(|allowed| allowed.check(&request.profile, &profile.purposes))?;
     let lifetime = lifetime(request, profile, terms.config)?;
@@ -294,20 +293,32 @@ fn check_names(request: &LeafRequest, profile: &LeafProfile) -> Result<(), CaErr
 
 /// What is asked for, as far as the profile lets whoever asks say it; the first name is the common name where nothing
 /// else is and it is short enough.
-fn subject(request: &LeafRequest, profile: &LeafProfile) -> LeafSubject {
+fn subject(request: &LeafRequest, profile: &LeafProfile, held: &[&Constraints]) -> LeafSubject {
     let (rules, asked): (&SubjectRules, &LeafSubject) = (&profile.subject, &request.subject);
     let choose =
         |fixed: &Option<String>, asked: &Option<String>| fixed.clone().or_else(|| asked.clone().filter(|_| rules.open));
     let first = || request.names.first().map(ToString::to_string);
     let common_name = asked.common_name.clone().filter(|_| profile.people || is_one_of(asked, request)).or_else(first);
     LeafSubject {
-        common_name: common_name.filter(|name| !rules.no_common_name && name.chars().count() <= LONGEST_COMMON_NAME),
+        common_name: common_name
+            .filter(|name| !rules.no_common_name && name.chars().count() <= LONGEST_COMMON_NAME)
+            .filter(|name| !is_mistaken(name, request, profile, held)),
         organization: choose(&rules.organization, &asked.organization),
         organizational_unit: choose(&rules.organizational_unit, &asked.organizational_unit),
         locality: choose(&rules.locality, &asked.locality),
         state: choose(&rules.state, &asked.state),
         country: choose(&rules.country, &asked.country),
     }
+}
+
+/// A common name that only repeats a name, and that verifiers would hold against the DNS names that are permitted, since
+/// no DNS name stands beside it: an address, and with servers anything.
+fn is_mistaken(common_name: &str, request: &LeafRequest, profile: &LeafProfile, held: &[&Constraints]) -> bool {
+    let is_repeated = |name: &AlternativeName| {
+        (!profile.people || matches!(name, AlternativeName::Ip(_))) && name.to_string() == common_name
+    };
+    let has_dns = request.names.iter().any(|name| matches!(name, AlternativeName::Dns(_)));
+    !has_dns && request.names.iter().any(is_repeated) && held.iter().any(|held| held.permit_dns_names())
 }
 
 /// What a common name is under a profile.
