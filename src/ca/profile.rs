@@ -28,7 +28,10 @@ const LONGEST_COMMON_NAME: usize = 64;
 
 /// Bits of key usage.
 const DIGITAL_SIGNATURE: u8 = 0;
+const CONTENT_COMMITMENT: u8 = 1;
 const KEY_ENCIPHERMENT: u8 = 2;
+const DATA_ENCIPHERMENT: u8 = 3;
+const KEY_AGREEMENT: u8 = 4;
 const KEY_CERT_SIGN: u8 = 5;
 const CRL_SIGN: u8 = 6;
 
@@ -155,6 +158,7 @@ pub(super) fn plan(request: &LeafRequest, terms: &Terms<'_>) -> Result<Plan, CaE
     let profile = profile.ok_or_else(|| CaError::NoProfile { profile: request.profile.clone() })?;
     let key = strength::check(&request.spki_der)?;
     check_key(request, profile, key)?;
+    check_usage(request, profile, key)?;
     check_names(request, profile)?;
     let from_outside = terms.issuing.from_outside.then(|| Constraints::of_config(&terms.config.name_constraints));
     let held: Vec<&Constraints> = terms.issuing.constraints.iter().chain(&from_outside).collect();
@@ -245,13 +249,26 @@ fn leaf_extensions(
     Ok(extensions)
 }
 
-/// RSA keys may also encrypt, for TLS 1.2 without forward secrecy; other keys cannot.
-pub(super) fn key_usage(profile: &LeafProfile, key: Algorithm) -> Vec<u8> {
-    let rsa = key == Algorithm::RsaSha256;
-    match &profile.key_usage {
-        Some(usages) => usages.iter().map(|usage| *usage as u8).filter(|bit| rsa || *bit != KEY_ENCIPHERMENT).collect(),
-        None if rsa => vec![DIGITAL_SIGNATURE, KEY_ENCIPHERMENT],
-        None => vec![DIGITAL_SIGNATURE],
+/// The bits of key usage that a profile has, whatever the key is. RSA keys may also encrypt, for TLS 1.2 without forward
+/// secrecy.
+pub(super) fn key_usages(profile: &LeafProfile) -> Vec<u8> {
+    let said = profile.key_usage.as_ref().map(|usages| usages.iter().map(|usage| *usage as u8).collect());
+    said.unwrap_or_else(|| vec![DIGITAL_SIGNATURE, KEY_ENCIPHERMENT])
+}
+
+/// Those of them that a key of this kind may have.
+fn key_usage(profile: &LeafProfile, key: Algorithm) -> Vec<u8> {
+    key_usages(profile).into_iter().filter(|bit| may_have(key, *bit)).collect()
+}
+
+/// RSA keys sign and encrypt (RFC 3279, section 2.3.1), points sign and agree (RFC 8813, section 3), and Ed25519 signs
+/// (RFC 8410, section 5).
+const fn may_have(key: Algorithm, usage: u8) -> bool {
+    match usage {
+        DIGITAL_SIGNATURE | CONTENT_COMMITMENT => true,
+        KEY_ENCIPHERMENT | DATA_ENCIPHERMENT => matches!(key, Algorithm::RsaSha256),
+        KEY_AGREEMENT => !matches!(key, Algorithm::RsaSha256 | Algorithm::Ed25519),
+        _ => false,
     }
 }
 
@@ -274,6 +291,16 @@ fn check_key(request: &LeafRequest, profile: &LeafProfile, key: Algorithm) -> Re
         return Ok(());
     }
     let what = format!("a key of the kind `{}`", found.map_or("other", KeyType::as_str));
+    Err(CaError::Profile { profile: request.profile.clone(), what })
+}
+
+/// A certificate says of at least one use that it is for it (RFC 5280, section 4.2.1.3).
+fn check_usage(request: &LeafRequest, profile: &LeafProfile, key: Algorithm) -> Result<(), CaError> {
+    if !key_usage(profile, key).is_empty() {
+        return Ok(());
+    }
+    let kind = strength::key_type(&request.spki_der, key).map_or("other", KeyType::as_str);
+    let what = format!("a key of the kind `{kind}`, which can be used for nothing of its `key_usage`");
     Err(CaError::Profile { profile: request.profile.clone(), what })
 }
 
@@ -409,8 +436,9 @@ mod tests {
         assert_eq!(key_usage(server, Algorithm::EcdsaSha256), [DIGITAL_SIGNATURE]);
         let key_usage_of = Some(vec![KeyUsage::KeyEncipherment, KeyUsage::KeyAgreement]);
         let other = LeafProfile { key_usage: key_usage_of, ..server.clone() };
-        assert_eq!(key_usage(&other, Algorithm::RsaSha256), [KEY_ENCIPHERMENT, 4]);
-        assert_eq!(key_usage(&other, Algorithm::Ed25519), [4]);
+        assert_eq!(key_usage(&other, Algorithm::RsaSha256), [KEY_ENCIPHERMENT]);
+        assert_eq!(key_usage(&other, Algorithm::EcdsaSha384), [KEY_AGREEMENT]);
+        assert_eq!(key_usage(&other, Algorithm::Ed25519), [0_u8; 0]);
     }
 
     #[test]
