@@ -103,18 +103,20 @@ async fn an_order_says_what_it_replaces_and_goes_without_where_that_is_refused()
         (429, "rateLimited", false),
         (400, "rejectedIdentifier", false),
         (403, "userActionRequired", false),
-        (500, "serverInternal", false),
+        (500, "serverInternal", true),
+        (503, "serverInternal", false),
     ] {
         lab.ca.behave();
         let before = lab.count(Endpoint::NewOrder);
         lab.ca.next(Endpoint::NewOrder, Reply::problem(status, kind, "no"));
-        let (wanted, _) = lab.order_replacing(&format!("{}.example.com", kind.to_lowercase()), Some("AQID.BQ")).await;
+        let name = format!("{}{status}.example.com", kind.to_lowercase());
+        let (wanted, _) = lab.order_replacing(&name, Some("AQID.BQ")).await;
         let done = lab.advance(&acme, &wanted).await;
         let asked = replaced(&lab.ca.requests(Endpoint::NewOrder)[before..]);
         assert_eq!(
             (done.is_ok(), asked.as_slice()),
             (again, if again { &[true, false][..] } else { &[true] }),
-            "{kind}"
+            "{status} {kind}"
         );
     }
 }

@@ -150,7 +150,8 @@ fn may_be_about_profile(obstacle: &Obstacle, names: usize) -> bool {
     obstacle.is("invalidProfile") || too_many()
 }
 
-/// A refusal of an order that may be for what it replaces: not one that is plainly about something else.
+/// A refusal of an order that may be for what it replaces: not one that is plainly about something else. A CA whose
+/// own records of what it issued fail it (Pebble, where the serial begins with zeros) says that it is its own fault.
 fn may_be_about_replaces(obstacle: &Obstacle) -> bool {
     const OTHERWISE: [&str; 15] = [
         "accountDoesNotExist",
@@ -169,7 +170,8 @@ fn may_be_about_replaces(obstacle: &Obstacle) -> bool {
         "unsupportedIdentifier",
         "userActionRequired",
     ];
-    obstacle.is_final() && !obstacle.is_pause() && !OTHERWISE.into_iter().any(|kind| obstacle.is(kind))
+    let refused = obstacle.is_final() && !obstacle.is_pause() && !OTHERWISE.into_iter().any(|kind| obstacle.is(kind));
+    refused || obstacle.is_own_fault()
 }
 
 fn acme_identifier(name: &Identifier) -> instant_acme::Identifier {

@@ -99,6 +99,12 @@ impl Obstacle {
             && !["rateLimited", "serverInternal", "badNonce"].into_iter().any(|kind| refusal.is(kind)))
     }
 
+    /// The CA says that it stumbled over this very request, rather than that it is down or busy.
+    pub(super) fn is_own_fault(&self) -> bool {
+        let internal = |refusal: &Refusal| refusal.status == StatusCode::INTERNAL_SERVER_ERROR;
+        matches!(self, Self::Refused(refusal) if internal(refusal)) && self.is("serverInternal")
+    }
+
     /// The account or a name is paused: neither a verdict on the order nor on the account.
     pub(super) fn is_pause(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.is_pause())
