@@ -90,10 +90,31 @@ impl Constraints {
         self.check_subject(subject)?;
         names.iter().try_for_each(|name| self.check_one(name))?;
         let has_dns = names.iter().any(|name| matches!(name, AlternativeName::Dns(_)));
-        match common_name.filter(|name| !has_dns && name.contains('.')).map(AlternativeName::parse) {
-            Some(Ok(name @ AlternativeName::Dns(_))) => self.check_one(&name),
-            _ => Ok(()),
+        common_name.filter(|_| !has_dns).map_or(Ok(()), |name| self.check_called(name))
+    }
+
+    /// Some DNS names alone are permitted: verifiers hold a common name against them where no DNS name stands beside it.
+    pub fn permit_dns_names(&self) -> bool {
+        self.permitted.iter().any(|base| matches!(base, Base::Dns(_)))
+    }
+
+    /// Whether a leaf with no DNS name may be called so.
+    fn check_called(&self, name: &str) -> Result<(), CaError> {
+        match AlternativeName::parse(name) {
+            Ok(parsed @ AlternativeName::Dns(_)) if name.contains('.') => return self.check_one(&parsed),
+            _ if !is_taken_for_dns(name) => return Ok(()),
+            _ => {}
         }
+        let lower = name.to_ascii_lowercase();
+        let holds = |base: &&Base| matches!(base, Base::Dns(base) if is_below(&lower, base));
+        let refused = |constraint: String| CaError::Constrained { name: name.to_owned(), constraint };
+        if let Some(base) = self.excluded.iter().find(holds) {
+            return Err(refused(format!("excluded: {}", base.words())));
+        }
+        if !self.permit_dns_names() || self.permitted.iter().any(|base| holds(&base)) {
+            return Ok(());
+        }
+        Err(refused("verifiers take a common name like this for a DNS name: write another".to_owned()))
     }
 
     /// Whether a certificate below may have this subject (a Name in DER). One that says nothing is not constrained.
@@ -237,6 +258,19 @@ pub(super) fn own_subject(constraints: &[Constraints], called: &[u8]) -> Vec<u8>
     std::iter::once(called.to_vec()).chain(behind).find(|name| permitted(name)).unwrap_or_else(|| called.to_vec())
 }
 
+/// OpenSSL takes a common name for a DNS name that has two labels at least, of letters, digits, `_`, and `-` within:
+/// addresses and versions, too.
+fn is_taken_for_dns(name: &str) -> bool {
+    let is_label = |label: &str| {
+        let is_edge = |byte: Option<&u8>| byte.is_some_and(|byte| *byte != b'-');
+        let bytes = label.as_bytes();
+        is_edge(bytes.first())
+            && is_edge(bytes.last())
+            && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(byte))
+    };
+    name.contains('.') && name.split('.').all(is_label)
+}
+
 fn is_below(name: &str, base: &str) -> bool {
     base.is_empty() || name == base || name.strip_suffix(base).is_some_and(|rest| rest.ends_with('.'))
 }
@@ -377,7 +411,11 @@ mod tests {
             assert!(constraints.check(&names(&[bad]), None, NOBODY).is_err(), "{bad}");
         }
         assert!(constraints.check(&[], Some("a.example.com"), NOBODY).is_err(), "verifiers take it for a name");
-        constraints.check(&[], Some("Ann"), NOBODY).unwrap();
+        assert!(constraints.check(&[], Some("10.1.2.3"), NOBODY).is_err(), "this, too");
+        assert!(constraints.check(&names(&["10.1.2.3"]), Some("10.1.2.3"), NOBODY).is_err());
+        for free in ["Ann", "gateway-7", "Ann B. Smith", "ann@example.com", "fd00::1", "a.-b", "1.2.example.internal"] {
+            constraints.check(&[], Some(free), NOBODY).unwrap();
+        }
         constraints.check(&names(&["example.internal"]), Some("a.example.com"), NOBODY).unwrap();
     }
 

@@ -249,7 +249,17 @@ impl Crls {
 
     fn due_at(&self, signer: &ListSigner, name: &CrlName, row: Option<&CrlRow>, now: Timestamp) -> Timestamp {
         let (rhythm, last) = (self.rhythm(&name.ca), self.last_making(name));
+        if self.is_elsewhere(name) {
+            return Timestamp::EPOCH;
+        }
         schedule::due_at(row, self.0.folder.has(name), last, rhythm, signer.not_after, now)
+    }
+
+    /// New leaves name another distribution point than the list in its place: verifiers would not take it for theirs.
+    fn is_elsewhere(&self, name: &CrlName) -> bool {
+        let is_named = name.generation != ROOT && name.shard.is_some();
+        let Some(url) = self.url(name).filter(|_| is_named) else { return false };
+        self.head(name).is_some_and(|head| !head.points.contains(&url))
     }
 
     fn making<'a>(
@@ -261,15 +271,16 @@ impl Crls {
     ) -> Making<'a> {
         let (state, folder, rhythm) = (&self.0.state, &self.0.folder, self.rhythm(&name.ca));
         let public_url = self.0.config.load().http.public_url.clone();
-        Making { state, folder, signer, name, rhythm, public_url, before, now }
+        Making { state, folder, signer, name, rhythm, public_url, url: self.url(name), before, now }
     }
 
-    /// The lists of a generation: that of all of it, and where leaves name one, those of its shards.
+    /// The lists of a generation: that of all of it, and those of its shards, as long as leaves may name them.
     async fn names(&self, signer: &ListSigner) -> Result<Vec<CrlName>, StateError> {
         let named = self.0.config.load().http.public_url.is_some();
-        let shards = if named { making::shards(&self.0.state, signer).await? } else { 0 };
         let name = |shard| CrlName { ca: signer.ca.clone(), generation: signer.generation, shard };
-        Ok((0..shards).map(Some).chain([None]).map(name).collect())
+        let shards = (0..making::shards(&self.0.state, signer).await?).map(|shard| name(Some(shard)));
+        // Leaves from before `public_url` was taken away still name theirs.
+        Ok(shards.filter(|list| named || self.0.folder.has(list)).chain([name(None)]).collect())
     }
 
     fn rhythm(&self, ca: &str) -> Rhythm {

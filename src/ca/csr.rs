@@ -31,6 +31,9 @@ pub enum CsrError {
     /// Not one in PEM.
     #[error("it is no certificate request in PEM")]
     Pem,
+    /// More than one.
+    #[error("the file holds several requests: give them one by one")]
+    Several,
     /// Longer than any honest one.
     #[error("it is longer than 32 KiB")]
     TooLong,
@@ -117,6 +120,9 @@ impl Request {
         }
         // Older programs call it so.
         let text = text.replace("NEW CERTIFICATE REQUEST-----", "CERTIFICATE REQUEST-----");
+        if text.matches("-----BEGIN CERTIFICATE REQUEST-----").count() > 1 {
+            return Err(CsrError::Several);
+        }
         let der = CertificateSigningRequestDer::from_pem_slice(text.as_bytes()).map_err(|_| CsrError::Pem)?;
         Self::from_der(&der)
     }

@@ -28,7 +28,10 @@ const LONGEST_COMMON_NAME: usize = 64;
 
 /// Bits of key usage.
 const DIGITAL_SIGNATURE: u8 = 0;
+const CONTENT_COMMITMENT: u8 = 1;
 const KEY_ENCIPHERMENT: u8 = 2;
+const DATA_ENCIPHERMENT: u8 = 3;
+const KEY_AGREEMENT: u8 = 4;
 const KEY_CERT_SIGN: u8 = 5;
 const CRL_SIGN: u8 = 6;
 
@@ -155,17 +158,17 @@ pub(super) fn plan(request: &LeafRequest, terms: &Terms<'_>) -> Result<Plan, CaE
     let profile = profile.ok_or_else(|| CaError::NoProfile { profile: request.profile.clone() })?;
     let key = strength::check(&request.spki_der)?;
     check_key(request, profile, key)?;
+    check_usage(request, profile, key)?;
     check_names(request, profile)?;
-    let subject = subject(request, profile);
+    let from_outside = terms.issuing.from_outside.then(|| Constraints::of_config(&terms.config.name_constraints));
+    let held: Vec<&Constraints> = terms.issuing.constraints.iter().chain(&from_outside).collect();
+    let subject = subject(request, profile, &held);
     if request.names.is_empty() && subject.common_name.is_none() {
         return Err(CaError::NoNames);
     }
     let subject_der = subject.to_der()?;
     let constrained = |held: &Constraints| held.check(&request.names, subject.common_name.as_deref(), &subject_der);
-    terms.issuing.constraints.iter().try_for_each(constrained)?;
-    if terms.issuing.from_outside {
-        constrained(&Constraints::of_config(&terms.config.name_constraints))?;
-    }
+    held.into_iter().try_for_each(constrained)?;
     let purposes = &terms.issuing.purposes;
     purposes.iter().try_for_each(|allowed| allowed.check(&request.profile, &profile.purposes))?;
     let lifetime = lifetime(request, profile, terms.config)?;
@@ -246,13 +249,26 @@ fn leaf_extensions(
     Ok(extensions)
 }
 
-/// RSA keys may also encrypt, for TLS 1.2 without forward secrecy; other keys cannot.
-pub(super) fn key_usage(profile: &LeafProfile, key: Algorithm) -> Vec<u8> {
-    let rsa = key == Algorithm::RsaSha256;
-    match &profile.key_usage {
-        Some(usages) => usages.iter().map(|usage| *usage as u8).filter(|bit| rsa || *bit != KEY_ENCIPHERMENT).collect(),
-        None if rsa => vec![DIGITAL_SIGNATURE, KEY_ENCIPHERMENT],
-        None => vec![DIGITAL_SIGNATURE],
+/// The bits of key usage that a profile has, whatever the key is. RSA keys may also encrypt, for TLS 1.2 without forward
+/// secrecy.
+pub(super) fn key_usages(profile: &LeafProfile) -> Vec<u8> {
+    let said = profile.key_usage.as_ref().map(|usages| usages.iter().map(|usage| *usage as u8).collect());
+    said.unwrap_or_else(|| vec![DIGITAL_SIGNATURE, KEY_ENCIPHERMENT])
+}
+
+/// Those of them that a key of this kind may have.
+fn key_usage(profile: &LeafProfile, key: Algorithm) -> Vec<u8> {
+    key_usages(profile).into_iter().filter(|bit| may_have(key, *bit)).collect()
+}
+
+/// RSA keys sign and encrypt (RFC 3279, section 2.3.1), points sign and agree (RFC 8813, section 3), and Ed25519 signs
+/// (RFC 8410, section 5).
+const fn may_have(key: Algorithm, usage: u8) -> bool {
+    match usage {
+        DIGITAL_SIGNATURE | CONTENT_COMMITMENT => true,
+        KEY_ENCIPHERMENT | DATA_ENCIPHERMENT => matches!(key, Algorithm::RsaSha256),
+        KEY_AGREEMENT => !matches!(key, Algorithm::RsaSha256 | Algorithm::Ed25519),
+        _ => false,
     }
 }
 
@@ -278,6 +294,16 @@ fn check_key(request: &LeafRequest, profile: &LeafProfile, key: Algorithm) -> Re
     Err(CaError::Profile { profile: request.profile.clone(), what })
 }
 
+/// A certificate says of at least one use that it is for it (RFC 5280, section 4.2.1.3).
+fn check_usage(request: &LeafRequest, profile: &LeafProfile, key: Algorithm) -> Result<(), CaError> {
+    if !key_usage(profile, key).is_empty() {
+        return Ok(());
+    }
+    let kind = strength::key_type(&request.spki_der, key).map_or("other", KeyType::as_str);
+    let what = format!("a key of the kind `{kind}`, which can be used for nothing of its `key_usage`");
+    Err(CaError::Profile { profile: request.profile.clone(), what })
+}
+
 fn check_names(request: &LeafRequest, profile: &LeafProfile) -> Result<(), CaError> {
     let allowed = |name: &&AlternativeName| match &profile.allowed_names {
         Some(patterns) => patterns.iter().any(|pattern| constraints::pattern_holds(pattern, name)),
@@ -294,20 +320,32 @@ fn check_names(request: &LeafRequest, profile: &LeafProfile) -> Result<(), CaErr
 
 /// What is asked for, as far as the profile lets whoever asks say it; the first name is the common name where nothing
 /// else is and it is short enough.
-fn subject(request: &LeafRequest, profile: &LeafProfile) -> LeafSubject {
+fn subject(request: &LeafRequest, profile: &LeafProfile, held: &[&Constraints]) -> LeafSubject {
     let (rules, asked): (&SubjectRules, &LeafSubject) = (&profile.subject, &request.subject);
     let choose =
         |fixed: &Option<String>, asked: &Option<String>| fixed.clone().or_else(|| asked.clone().filter(|_| rules.open));
     let first = || request.names.first().map(ToString::to_string);
     let common_name = asked.common_name.clone().filter(|_| profile.people || is_one_of(asked, request)).or_else(first);
     LeafSubject {
-        common_name: common_name.filter(|name| !rules.no_common_name && name.chars().count() <= LONGEST_COMMON_NAME),
+        common_name: common_name
+            .filter(|name| !rules.no_common_name && name.chars().count() <= LONGEST_COMMON_NAME)
+            .filter(|name| !is_mistaken(name, request, profile, held)),
         organization: choose(&rules.organization, &asked.organization),
         organizational_unit: choose(&rules.organizational_unit, &asked.organizational_unit),
         locality: choose(&rules.locality, &asked.locality),
         state: choose(&rules.state, &asked.state),
         country: choose(&rules.country, &asked.country),
     }
+}
+
+/// A common name that only repeats a name, and that verifiers would hold against the DNS names that are permitted, since
+/// no DNS name stands beside it: an address, and with servers anything.
+fn is_mistaken(common_name: &str, request: &LeafRequest, profile: &LeafProfile, held: &[&Constraints]) -> bool {
+    let is_repeated = |name: &AlternativeName| {
+        (!profile.people || matches!(name, AlternativeName::Ip(_))) && name.to_string() == common_name
+    };
+    let has_dns = request.names.iter().any(|name| matches!(name, AlternativeName::Dns(_)));
+    !has_dns && request.names.iter().any(is_repeated) && held.iter().any(|held| held.permit_dns_names())
 }
 
 /// What a common name is under a profile.
@@ -398,8 +436,9 @@ mod tests {
         assert_eq!(key_usage(server, Algorithm::EcdsaSha256), [DIGITAL_SIGNATURE]);
         let key_usage_of = Some(vec![KeyUsage::KeyEncipherment, KeyUsage::KeyAgreement]);
         let other = LeafProfile { key_usage: key_usage_of, ..server.clone() };
-        assert_eq!(key_usage(&other, Algorithm::RsaSha256), [KEY_ENCIPHERMENT, 4]);
-        assert_eq!(key_usage(&other, Algorithm::Ed25519), [4]);
+        assert_eq!(key_usage(&other, Algorithm::RsaSha256), [KEY_ENCIPHERMENT]);
+        assert_eq!(key_usage(&other, Algorithm::EcdsaSha384), [KEY_AGREEMENT]);
+        assert_eq!(key_usage(&other, Algorithm::Ed25519), [0_u8; 0]);
     }
 
     #[test]

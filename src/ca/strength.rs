@@ -160,9 +160,11 @@ fn check_point(algorithm: Algorithm, point: &[u8]) -> Result<(), &'static str> {
         Algorithm::EcdsaSha384 => &ECDSA_P384_SHA384_ASN1,
         _ => &ECDSA_P521_SHA512_ASN1,
     };
-    let uncompressed = point.first() == Some(&4);
-    let read = uncompressed && ParsedPublicKey::new(verification, point).is_ok();
-    read.then_some(()).ok_or("it is no point on its curve")
+    match point.first() {
+        Some(4) if ParsedPublicKey::new(verification, point).is_ok() => Ok(()),
+        Some(2 | 3 | 6 | 7) => Err("its point is compressed, which few read: `openssl ec -conv_form uncompressed`"),
+        _ => Err("it is no point on its curve"),
+    }
 }
 
 #[cfg(test)]
@@ -261,8 +263,15 @@ mod tests {
             *off.last_mut().unwrap() ^= 1;
             let compressed = [&[2 | point.last().unwrap() & 1], &point[1..=point.len() / 2]].concat();
             let hybrid = [&[6 | point.last().unwrap() & 1], &point[1..]].concat();
-            for wrong in [&off[..], &compressed, &hybrid, &[0], &point[..point.len() - 1]] {
-                assert_eq!(refused(&spki(algorithm, wrong)), "it is no point on its curve", "{}", kind.as_str());
+            for (wrong, why) in [
+                (&off[..], "no point on its curve"),
+                (&[0], "no point on its curve"),
+                (&point[..point.len() - 1], "no point on its curve"),
+                (&compressed, "compressed"),
+                (&hybrid, "compressed"),
+            ] {
+                let told = refused(&spki(algorithm, wrong));
+                assert!(told.contains(why), "{}: {told}", kind.as_str());
             }
         }
     }

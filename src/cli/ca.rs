@@ -15,6 +15,7 @@ use super::output::Output;
 use super::table::Table;
 use super::wording::listed;
 use super::world::World;
+use crate::ca::csr;
 use crate::ca::revoke::Reason;
 use crate::pki::pem::{self, Label};
 
@@ -116,15 +117,15 @@ pub(super) async fn run(output: &Output, world: &World, command: &CaCommand) -> 
         CaCommand::Show { name: None } => world.client.get(&path(only_one(world)?, "")).await,
         CaCommand::Show { name: Some(name) } | CaCommand::Export { name } => world.client.get(&path(name, "")).await,
         CaCommand::Rotate { name } => world.client.post(&path(name, "/rotate"), &json!({})).await,
-        CaCommand::Sign { name, csr, profile, lifetime } => {
-            let wanted = json!({ "csr": request(csr)?, "profile": profile, "lifetime": lifetime });
+        CaCommand::Sign { name, csr: file, profile, lifetime } => {
+            let wanted = json!({ "csr": request(file)?, "profile": profile, "lifetime": lifetime });
             world.client.post(&path(name, "/sign"), &wanted).await
         }
         CaCommand::Revoke { name, serial, reason } => {
-            world.client.post(&path(name, "/revoke"), &json!({ "serial": serial, "reason": reason })).await
+            world.client.post(&path(name, "/revoke"), &json!({ "serial": digits(serial), "reason": reason })).await
         }
         CaCommand::Release { name, serial } => {
-            world.client.post(&path(name, "/release"), &json!({ "serial": serial })).await
+            world.client.post(&path(name, "/release"), &json!({ "serial": digits(serial) })).await
         }
     }
     .map_err(|unanswered| world.explain(unanswered))?;
@@ -150,9 +151,22 @@ fn only_one(world: &World) -> Result<&str, Failure> {
 }
 
 /// A request in PEM, whatever form its file has.
-fn request(file: &Path) -> Result<String, Failure> {
+pub(super) fn request(file: &Path) -> Result<String, Failure> {
     let octets = std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    let wrong = match octets.len() {
+        0 => "empty",
+        1..=csr::LONGEST => "",
+        _ => "longer than any request is",
+    };
+    if !wrong.is_empty() {
+        return Err(anyhow::anyhow!("`{}` is {wrong}", file.display()).into());
+    }
     Ok(String::from_utf8(octets).unwrap_or_else(|der| pem::encode(Label::CertificateRequest, der.as_bytes())))
+}
+
+/// A serial without the colons that openssl prints in it.
+fn digits(serial: &str) -> String {
+    serial.replace(':', "")
 }
 
 pub(super) fn path(name: &str, action: &str) -> String {

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 pub(super) use arguments::ClientCommand;
 use arguments::{Asked, Listing, Named};
 
+use super::ca::request;
 use super::client::segment;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
@@ -37,8 +38,8 @@ pub(super) async fn run(output: &Output, world: &World, command: ClientCommand) 
             issue(output, world, &request, &asked, pfx_password_file.as_deref()).await
         }
         ClientCommand::Sign { csr, common_name, asked } => {
-            let request = asked.request(common_name.as_deref(), None, Some(&read(&csr)?));
-            issue(output, world, &request, &asked, None).await
+            let wanted = asked.request(common_name.as_deref(), None, Some(&request(&csr)?));
+            issue(output, world, &wanted, &asked, None).await
         }
         ClientCommand::List(listing) => list(output, world, &listing).await,
         ClientCommand::Show(named) => {
@@ -49,7 +50,7 @@ pub(super) async fn run(output: &Output, world: &World, command: ClientCommand) 
             download(output, world, &named, part, password_file.as_deref(), &out).await
         }
         ClientCommand::Renew { named, csr, revoke_old } => {
-            let csr = csr.as_deref().map(read).transpose()?;
+            let csr = csr.as_deref().map(request).transpose()?;
             post(output, world, &path(&named, "/renew"), &json!({ "csr": csr, "revoke_old": revoke_old })).await
         }
         ClientCommand::AutoRenew { named, off } => {
@@ -152,14 +153,6 @@ async fn fetch(world: &World, path: &str, part: Part, password: Option<&str>) ->
 fn path(named: &Named, what: &str) -> String {
     let bound = named.tenant.as_deref().map(|tenant| format!("?tenant={}", segment(tenant))).unwrap_or_default();
     format!("/clients/{}{what}{bound}", segment(&named.name))
-}
-
-fn read(path: &Path) -> Result<String, Failure> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    if text.trim().is_empty() {
-        return Err(anyhow::anyhow!("`{}` is empty", path.display()).into());
-    }
-    Ok(text)
 }
 
 /// A password is never an argument: others see those.

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::local::{Asker, name_of, read};
 use super::{App, Problem};
+use crate::ca::CaError;
 use crate::ca::client::batch::{Columns, MOST_ROWS, RowFault};
 use crate::ca::client::{
     ClientError, ClientRequest, Download, Given, Part, Renewal, StatusChange, Wanted, serial_meant,
@@ -310,7 +311,7 @@ async fn tried_out(app: &App, wanted: &[Wanted]) -> Result<Vec<Value>, Problem> 
         };
         told.push(match outcome {
             Ok(outcome) => json!({ "outcome": outcome, "common_name": one.subject.common_name }),
-            Err(refused) => refusal(refused)?,
+            Err(refused) => refusal(refused, one)?,
         });
     }
     Ok(told)
@@ -319,13 +320,13 @@ async fn tried_out(app: &App, wanted: &[Wanted]) -> Result<Vec<Value>, Problem> 
 async fn issued(app: &App, wanted: &[Wanted], parts: &[Part], asker: &str) -> Result<Vec<Value>, Problem> {
     let now = app.clock.now();
     let mut told = Vec::with_capacity(wanted.len());
-    for outcome in app.clients.issue(wanted, asker, now).await? {
+    for (one, outcome) in wanted.iter().zip(app.clients.issue(wanted, asker, now).await?) {
         told.push(match outcome {
             Ok(given) => {
                 tell(&given, asker);
                 given_told(app, &given, parts).await?
             }
-            Err(refused) => refusal(refused)?,
+            Err(refused) => refusal(refused, one)?,
         });
     }
     Ok(told)
@@ -347,18 +348,31 @@ async fn given_told(app: &App, given: &Given, parts: &[Part]) -> Result<Value, P
 }
 
 /// A row that the CA refuses, as one whose columns are wrong; a failure of ours is one of the whole request.
-fn refusal(refused: ClientError) -> Result<Value, Problem> {
+fn refusal(refused: ClientError, wanted: &Wanted) -> Result<Value, Problem> {
     if let ClientError::State(error) = refused {
         return Err(error.into());
     }
     let (column, hint) = match &refused {
         ClientError::Taken { .. } => ("id", "write another, or nothing"),
         ClientError::NoCa { .. } => ("ca", "write the name of a `[ca.NAME]` of the config"),
+        ClientError::Ca { source, .. } => (column(source, wanted), "ask for what the CA's profile allows"),
         _ => ("common_name", "ask for what the CA's profile allows"),
     };
     let problem = providers::error::chain(&refused);
     let fault = RowFault { column, problem, hint: hint.to_owned() };
     Ok(json!({ "outcome": "refused", "errors": [fault] }))
+}
+
+/// The column of a table whose cell a CA refuses.
+fn column(refused: &CaError, wanted: &Wanted) -> &'static str {
+    match refused {
+        CaError::Constrained { name, .. } if wanted.subject.common_name == *name => "common_name",
+        CaError::Constrained { name, .. } if wanted.subject.email == *name => "email",
+        CaError::Constrained { name, .. } if wanted.names.contains(name) => "names",
+        CaError::NoProfile { .. } | CaError::Purpose { .. } => "profile",
+        CaError::Lifetime { .. } => "days",
+        _ => "common_name",
+    }
 }
 
 impl From<ClientError> for Problem {

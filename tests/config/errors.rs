@@ -132,6 +132,13 @@ const CASES: &[(&str, &[&str])] = &[
             "4:23: ca.x.profile.a.extended_key_usage: is no purpose for leaves; leave it out: the CA makes such certificates for itself alone",
         ],
     ),
+    (
+        "[ca.x]\nsubject = { common_name = \"X\" }\n[ca.x.profile.a]\nextended_key_usage = []\nkey_usage = []",
+        &[
+            "4:22: ca.x.profile.a.extended_key_usage: is empty: its leaves would be for any purpose; write what they are for",
+            "5:13: ca.x.profile.a.key_usage: is empty; leave it out, or write what keys are for",
+        ],
+    ),
     // Keys, profiles, renewal.
     (
         "[certificate.a]\nkey = \"ecdsa-p265\"",

@@ -18,7 +18,8 @@ pub enum StatusChange {
 
 impl Clients {
     /// Changes how the certificates of an identity stand that have not ended: all of them, or the one of this serial.
-    /// Answers the identity, and the serials that it concerned.
+    /// Answers the identity, and the serials that it concerned. Where all of them are revoked for good already, revoking
+    /// changes nothing, and whoever did not hear the answer can ask again.
     ///
     /// # Errors
     /// Where there is nothing to change, or it could not be kept; what was changed by then stays so, and the same can be
@@ -38,7 +39,12 @@ impl Clients {
             let identifier = client.identifier.clone();
             return Err(ClientError::NoCertificate { identifier, serial: serial.to_owned() });
         }
-        let rows: Vec<_> = rows.into_iter().filter(|row| concerns(row, serial, change, now)).collect();
+        let (concerned, others): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|row| concerns(row, serial, change, now));
+        let rows = match concerned.is_empty() {
+            true => others.into_iter().filter(|row| is_repeated(row, serial, change, now)).collect(),
+            false => concerned,
+        };
         if rows.is_empty() {
             return Err(nothing(client, change));
         }
@@ -78,17 +84,29 @@ impl Clients {
 
 /// It was issued, has not ended, and is not revoked for good.
 fn is_in_force(row: &ClientCertificateRow, now: Timestamp) -> bool {
-    let lives = row.not_after.is_some_and(|end| end > now);
-    lives && (row.revoked_at.is_none() || is_held(row))
+    lives(row, now) && (row.revoked_at.is_none() || is_held(row))
+}
+
+fn lives(row: &ClientCertificateRow, now: Timestamp) -> bool {
+    row.not_after.is_some_and(|end| end > now)
 }
 
 fn is_held(row: &ClientCertificateRow) -> bool {
     row.revoked_at.is_some() && row.revocation_reason == Some(Reason::CertificateHold.code())
 }
 
+fn is_named(row: &ClientCertificateRow, serial: Option<&str>) -> bool {
+    serial.is_none_or(|serial| row.serial.as_deref() == Some(serial))
+}
+
+/// It was to be revoked for good, and is.
+fn is_repeated(row: &ClientCertificateRow, serial: Option<&str>, change: StatusChange, now: Timestamp) -> bool {
+    let is_final = matches!(change, StatusChange::Revoke(reason) if reason != Reason::CertificateHold);
+    is_final && is_named(row, serial) && lives(row, now) && row.revoked_at.is_some()
+}
+
 fn concerns(row: &ClientCertificateRow, serial: Option<&str>, change: StatusChange, now: Timestamp) -> bool {
-    let named = serial.is_none_or(|serial| row.serial.as_deref() == Some(serial));
-    named
+    is_named(row, serial)
         && match change {
             StatusChange::Release => is_held(row),
             StatusChange::Revoke(_) => is_in_force(row, now),

@@ -178,3 +178,33 @@ async fn the_config_s_constraints_count_below_certificates_from_elsewhere() {
     let refused = authority.issue(&request("2", &["a.example"], &key().spki_der()), now()).await.unwrap_err();
     assert!(refused.to_string().contains("permitted: example.internal"), "{refused}");
 }
+
+#[tokio::test]
+async fn addresses_are_certified_where_only_some_dns_names_are_permitted() {
+    let permitted = "permitted;DNS:example.internal,permitted;IP:10.0.0.0/255.0.0.0";
+    let elsewhere = Elsewhere::new(&format!("nameConstraints = critical,{permitted}\n"));
+    let server = "extendedKeyUsage=serverAuth\nsubjectAltName=critical,IP:10.1.2.3\n";
+    assert!(!elsewhere.believes("/CN=10.1.2.3", server, "sslserver"), "it takes the common name for a DNS name");
+    assert!(elsewhere.believes("/", server, "sslserver"));
+    let directory = TempDir::new().unwrap();
+    let authority = elsewhere.imported(&directory).await.unwrap();
+    for (order, names) in [("1", &["10.1.2.3"][..]), ("2", &["10.1.2.3", "a.example.internal"])] {
+        let issued = authority.issue(&request(order, names, &key().spki_der()), now()).await.unwrap();
+        assert!(elsewhere.verifies(&elsewhere.write("ours.pem", &issued.certificate_pem()), "sslserver"), "{names:?}");
+    }
+    for called in ["10.1.2.3", "version.1.2", "10.9"] {
+        assert!(!elsewhere.believes(&format!("/CN={called}"), CLIENT, "sslclient"), "{called}");
+        let asked = LeafRequest { subject: LeafSubject::named(called), ..person(called, None, None) };
+        let refused = authority.issue(&asked, now()).await.unwrap_err();
+        assert!(refused.is_refusal(), "{called}: {refused}");
+    }
+    // The config's constraints, which do not stand in the certificate, keep no address out either.
+    let elsewhere = Elsewhere::new("");
+    let directory = TempDir::new().unwrap();
+    let authority = elsewhere.imported(&directory).await.unwrap();
+    let permitted = vec![NamePattern::Dns("example.internal".to_owned())];
+    let name_constraints = NameConstraints { permitted, excluded: Vec::new() };
+    let config = crate::config::Ca { name_constraints, ..authority.config().unwrap() };
+    authority.set_terms(crate::ca::Terms { config: Some(config), public_url: None });
+    authority.issue(&request("1", &["10.1.2.3"], &key().spki_der()), now()).await.unwrap();
+}

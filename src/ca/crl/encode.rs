@@ -16,7 +16,7 @@ const OCTET_STRING: u8 = 0x04;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 /// `[6] IA5String` of a GeneralName: a URI.
-const URI: u8 = 0x86;
+pub(super) const URI: u8 = 0x86;
 
 /// What stands in a list beside its entries.
 #[derive(Debug, Clone)]
@@ -31,9 +31,9 @@ pub(super) struct Heading<'a> {
     pub this_update: Timestamp,
     /// Whole seconds.
     pub next_update: Timestamp,
-    /// It is about the end entities with this distribution point, octet by octet, alone (section 5.2.5); `None`: about
-    /// everything that the issuer has certified.
-    pub point: Option<&'a str>,
+    /// It is about the end entities with one of these distribution points, octet by octet, alone (section 5.2.5); none:
+    /// about everything that the issuer has certified.
+    pub points: &'a [String],
     /// It is a delta CRL to the list with this number.
     pub base: Option<i64>,
     /// Where its delta CRL is.
@@ -99,7 +99,9 @@ fn extensions(heading: &Heading<'_>) -> Vec<Vec<u8>> {
         extension(20, false, &integer(heading.number)),
     ];
     extensions.extend(heading.base.map(|base| extension(27, true, &integer(base))));
-    extensions.extend(heading.point.map(|url| extension(28, true, &issuing_distribution_point(url))));
+    if !heading.points.is_empty() {
+        extensions.push(extension(28, true, &issuing_distribution_point(heading.points)));
+    }
     extensions.extend(heading.freshest.map(|url| extension(46, false, &distribution_points(url))));
     extensions
 }
@@ -110,19 +112,19 @@ fn extension(number: u8, critical: bool, value: &[u8]) -> Vec<u8> {
     der::value(SEQUENCE, &[&[0x06, 0x03, 0x55, 0x1d, number], &critical, &der::value(OCTET_STRING, &[value])])
 }
 
-fn issuing_distribution_point(url: &str) -> Vec<u8> {
+fn issuing_distribution_point(urls: &[String]) -> Vec<u8> {
     const USER_CERTS: u8 = 0x81;
-    der::value(SEQUENCE, &[&point_name(url), &der::value(USER_CERTS, &[BOOLEAN_TRUE])])
+    der::value(SEQUENCE, &[&point_name(urls), &der::value(USER_CERTS, &[BOOLEAN_TRUE])])
 }
 
 fn distribution_points(url: &str) -> Vec<u8> {
-    der::value(SEQUENCE, &[&der::value(SEQUENCE, &[&point_name(url)])])
+    der::value(SEQUENCE, &[&der::value(SEQUENCE, &[&point_name(&[url])])])
 }
 
-/// `[0] DistributionPointName` with one URI as its full name.
-fn point_name(url: &str) -> Vec<u8> {
-    let full_name = der::value(der::context(0), &[&der::value(URI, &[url.as_bytes()])]);
-    der::value(der::context(0), &[&full_name])
+/// `[0] DistributionPointName` with URIs as its full name.
+fn point_name(urls: &[impl AsRef<str>]) -> Vec<u8> {
+    let names: Vec<u8> = urls.iter().flat_map(|url| der::value(URI, &[url.as_ref().as_bytes()])).collect();
+    der::value(der::context(0), &[&der::value(der::context(0), &[&names])])
 }
 
 /// An INTEGER that is not negative.

@@ -1,5 +1,6 @@
 use std::io::Cursor;
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 use tempfile::TempDir;
 use x509_parser::prelude::{CertificateRevocationList, FromDer as _};
@@ -14,13 +15,14 @@ const URL: &str = "http://pki.example.com/crl/internal/1/0.crl";
 const ISSUER: &[u8] = &[0x30, 0x12, 0x31, 0x10, 0x30, 0x0e, 6, 3, 0x55, 4, 3, 0x0c, 7, 69, 120, 97, 109, 112, 108, 101];
 
 fn heading() -> Heading<'static> {
+    static POINTS: LazyLock<[String; 1]> = LazyLock::new(|| [URL.to_owned()]);
     Heading {
         issuer: ISSUER,
         key_identifier: &[7; 20],
         number: 1_800_000_000_123,
         this_update: NOW,
         next_update: NOW.plus(std::time::Duration::from_secs(7 * 86_400)),
-        point: Some(URL),
+        points: &*POINTS,
         base: None,
         freshest: Some("http://pki.example.com/crl/internal/1/0/delta.crl"),
     }
@@ -83,7 +85,7 @@ fn openssl_reads_every_field() {
 
 #[test]
 fn a_list_without_entries_has_no_list_of_them() {
-    let der = list(&Heading { point: None, freshest: None, ..heading() }, &[], &signer(KeyType::EcdsaP256));
+    let der = list(&Heading { points: &[], freshest: None, ..heading() }, &[], &signer(KeyType::EcdsaP256));
     let text = told_by_openssl(&der);
     assert!(text.contains("No Revoked Certificates.") && !text.contains("Distribution Point"), "{text}");
 }
@@ -96,6 +98,20 @@ fn a_delta_says_critically_what_it_is_one_to() {
     assert!(text.contains("X509v3 Delta CRL Indicator: critical") && text.contains("Remove From CRL"), "{text}");
     let head = head::read(&mut Cursor::new(&der)).unwrap();
     assert_eq!((head.number, head.base), (Some(delta.number), delta.base));
+    assert_eq!(head.points, [URL]);
+}
+
+#[test]
+fn a_list_may_have_several_distribution_points() {
+    let points = [URL.to_owned(), "http://old.example/crl/internal/1/0.crl".to_owned()];
+    let der = list(&Heading { points: &points, ..heading() }, &[], &signer(KeyType::EcdsaP256));
+    assert_eq!(head::read(&mut Cursor::new(&der)).unwrap().points, points);
+    let text = told_by_openssl(&der);
+    let issuing = text.find("Issuing Distribution Point: critical").unwrap();
+    let freshest = text.find("Freshest").unwrap();
+    assert_eq!(text[issuing..freshest].matches("URI:http").count(), 2, "{text}");
+    let der = list(&Heading { points: &[], ..heading() }, &[], &signer(KeyType::EcdsaP256));
+    assert_eq!(head::read(&mut Cursor::new(&der)).unwrap().points, [""; 0]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use x509_parser::prelude::FromDer as _;
 use x509_parser::time::ASN1Time;
 
+use super::encode::URI;
 use crate::clock::Timestamp;
 use crate::pki::der::{self, BIT_STRING, SEQUENCE};
 
@@ -20,6 +21,8 @@ pub struct Head {
     pub number: Option<i64>,
     /// A delta CRL's base.
     pub base: Option<i64>,
+    /// Its own distribution points (section 5.2.5); none: it is about everything that the issuer has certified.
+    pub points: Vec<String>,
     /// thisUpdate.
     pub this_update: Timestamp,
     /// nextUpdate.
@@ -54,9 +57,9 @@ pub(super) fn read(list: &mut (impl Read + Seek)) -> io::Result<Head> {
         }
         list.seek(SeekFrom::Start(value.end))?;
     }
-    let (number, base) = extensions.map_or((None, None), |extensions| numbers(&extensions));
+    let Found { number, base, points } = extensions.map_or_else(Found::default, |extensions| found(&extensions));
     signed(list)?;
-    Ok(Head { issuer, number, base, this_update, next_update, length: outer.end })
+    Ok(Head { issuer, number, base, points, this_update, next_update, length: outer.end })
 }
 
 /// A signature follows: the list is whole.
@@ -113,29 +116,55 @@ fn time(list: &mut (impl Read + Seek)) -> io::Result<Timestamp> {
     Ok(Timestamp::from_seconds(time.timestamp()))
 }
 
-/// The CRL number, and the base of a delta CRL.
-fn numbers(extensions: &[u8]) -> (Option<i64>, Option<i64>) {
-    let (mut number, mut base) = (None, None);
+/// What is told in extensions.
+#[derive(Debug, Default)]
+struct Found {
+    number: Option<i64>,
+    base: Option<i64>,
+    points: Vec<String>,
+}
+
+fn found(extensions: &[u8]) -> Found {
+    let mut found = Found::default();
     let mut rest = der::split_first(extensions).map_or(&[][..], |list| list.content);
     while let Some(extension) = der::split_first(rest) {
         rest = extension.rest;
         let Some(oid) = der::split_first(extension.content) else { continue };
         match oid.content {
-            [0x55, 0x1d, 20] => number = integer(oid.rest),
-            [0x55, 0x1d, 27] => base = integer(oid.rest),
+            [0x55, 0x1d, 20] => found.number = integer(oid.rest),
+            [0x55, 0x1d, 27] => found.base = integer(oid.rest),
+            [0x55, 0x1d, 28] => found.points = points(oid.rest).unwrap_or_default(),
             _ => {}
         }
     }
-    (number, base)
+    found
 }
 
-/// The INTEGER in an extension's OCTET STRING, which `critical` may stand before.
-fn integer(extension: &[u8]) -> Option<i64> {
-    let mut value = der::split_first(extension)?;
-    if value.whole.first() == Some(&0x01) {
-        value = der::split_first(value.rest)?;
+/// What is in an extension's OCTET STRING, which `critical` may stand before.
+fn content(extension: &[u8]) -> Option<&[u8]> {
+    let value = der::split_first(extension)?;
+    let critical = value.whole.first() == Some(&0x01);
+    Some(if critical { der::split_first(value.rest)?.content } else { value.content })
+}
+
+/// The URIs in the full name of an issuing distribution point.
+fn points(extension: &[u8]) -> Option<Vec<String>> {
+    let point = der::split_first(der::split_first(content(extension)?)?.content)?;
+    let full_name = der::split_first(point.content).filter(|_| point.whole.first() == Some(&der::context(0)))?;
+    let mut rest = full_name.content;
+    let mut uris = Vec::new();
+    while let Some(name) = der::split_first(rest) {
+        rest = name.rest;
+        if name.whole.first() == Some(&URI) {
+            uris.push(String::from_utf8(name.content.to_vec()).ok()?);
+        }
     }
-    let octets = der::split_first(value.content)?.content;
+    Some(uris)
+}
+
+/// The INTEGER of an extension.
+fn integer(extension: &[u8]) -> Option<i64> {
+    let octets = der::split_first(content(extension)?)?.content;
     let fits = octets.len() <= 8 && octets.first().is_some_and(|first| first & 0x80 == 0);
     fits.then(|| octets.iter().fold(0, |number, octet| number << 8 | i64::from(*octet)))
 }

@@ -128,7 +128,7 @@ mod tests {
             number,
             this_update: made,
             next_update: made.plus(HOUR * 48),
-            point: None,
+            points: &[],
             base,
             freshest: None,
         };

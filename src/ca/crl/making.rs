@@ -12,6 +12,7 @@ use super::folder::{Folder, Kind, beside, create};
 use super::head::Head;
 use super::spool::Spool;
 use super::{CrlError, ListSigner, Rhythm};
+use crate::ca::generation::ROOT;
 use crate::ca::pointers;
 use crate::clock::Timestamp;
 use crate::crash;
@@ -27,9 +28,6 @@ const MARGIN: Duration = Duration::from_secs(600);
 /// Shards that are read at the same time where a list is of several.
 const AHEAD: usize = 2;
 
-/// The root: it has certified CAs only, and makes no delta CRLs of what changes once in years.
-const ROOT: u32 = 0;
-
 /// A list that is about to be made.
 pub(super) struct Making<'a> {
     pub state: &'a State,
@@ -38,6 +36,8 @@ pub(super) struct Making<'a> {
     pub name: &'a CrlName,
     pub rhythm: Rhythm,
     pub public_url: Option<String>,
+    /// Where leaves say now that it is.
+    pub url: Option<String>,
     /// What was known of it when it was found to be due.
     pub before: Option<CrlRow>,
     pub now: Timestamp,
@@ -69,7 +69,8 @@ impl Making<'_> {
         let dates = self.dates();
         let base = self.has_delta().then(|| self.base(in_place.as_ref(), number, dates));
         let entries = self.entries(in_place.as_ref(), base).await?;
-        let octets = self.write(number, dates, base, entries).await?;
+        let points = self.points(in_place.as_ref());
+        let octets = self.write(number, dates, base, points, entries).await?;
         crash::point(crash::Point::CrlRenamed);
         self.state.crl_published(self.name, number, dates, base, self.now).await?;
         Ok(Made { number, octets, took: started.elapsed() })
@@ -87,7 +88,7 @@ impl Making<'_> {
         Published { this_update: whole(self.now.minus(BACKDATED)), next_update: whole(next_update) }
     }
 
-    /// Deltas are for lists that leaves name.
+    /// Deltas are for lists that leaves name: the root has certified CAs only, which change once in years.
     const fn has_delta(&self) -> bool {
         self.name.shard.is_some() && self.signer.generation != ROOT
     }
@@ -99,6 +100,25 @@ impl Making<'_> {
         let in_place = in_place.filter(|head| head.next_update > self.now);
         let in_place = in_place.and_then(|head| Some(Base { number: head.number?, this_update: head.this_update }));
         kept.or(in_place).unwrap_or(Base { number, this_update: dates.this_update })
+    }
+
+    /// The distribution points of the list: the one that leaves name now, and those that it has had, since leaves keep
+    /// the one that they were issued with. None: it is about everything that the issuer has certified. So is the root's,
+    /// though issuing certificates name it: some verifiers want a list for the root itself, which names none.
+    fn points(&self, in_place: Option<&Head>) -> Vec<String> {
+        if !self.has_delta() {
+            return Vec::new();
+        }
+        let mut points = Vec::from_iter(self.url.clone());
+        let before = in_place.iter().flat_map(|head| &head.points).filter(|point| Some(*point) != self.url.as_ref());
+        points.extend(before.cloned());
+        points
+    }
+
+    /// Where the delta CRL is.
+    fn delta_url(&self) -> Option<String> {
+        let (url, shard) = (self.public_url.as_ref()?, self.name.shard.filter(|_| self.has_delta())?);
+        Some(pointers::delta_crl_url(url, &self.name.ca, self.name.generation, shard))
     }
 
     /// The entries of the list and of its delta.
@@ -163,13 +183,15 @@ impl Making<'_> {
         number: i64,
         dates: Published,
         base: Option<Base>,
+        points: Vec<String>,
         entries: Entries,
     ) -> Result<u64, CrlError> {
         let writer = Writer {
             folder: self.folder.clone(),
             name: self.name.clone(),
             signer: self.signer.clone(),
-            public_url: self.public_url.clone(),
+            freshest: self.delta_url(),
+            points,
             number,
             dates,
             base,
@@ -224,7 +246,8 @@ struct Writer {
     folder: Folder,
     name: CrlName,
     signer: ListSigner,
-    public_url: Option<String>,
+    freshest: Option<String>,
+    points: Vec<String>,
     number: i64,
     dates: Published,
     base: Option<Base>,
@@ -259,33 +282,21 @@ impl Writer {
     /// Writes a list beside its place; it is still to be synced.
     fn list(&self, kind: Kind, base: Option<i64>, entries: &mut Spool) -> Result<File, CrlError> {
         let path = self.folder.path(&self.name, kind);
-        let urls = self.urls();
-        let (url, delta) = urls.as_ref().map_or((None, None), |(url, delta)| (Some(url), Some(delta)));
         let heading = Heading {
             issuer: &self.signer.issuer,
             key_identifier: &self.signer.key_identifier,
             number: self.number,
             this_update: self.dates.this_update,
             next_update: self.dates.next_update,
-            point: url.map(String::as_str),
+            points: &self.points,
             base,
-            freshest: delta.filter(|_| base.is_none() && self.base.is_some()).map(String::as_str),
+            freshest: self.freshest.as_deref().filter(|_| base.is_none() && self.base.is_some()),
         };
         let failed = |error| self.failed(kind, error);
         let mut out = BufWriter::with_capacity(1 << 16, create(&path).map_err(failed)?);
         encode::write(&mut out, &heading, entries, &self.signer.signer)
             .map_err(|error| CrlError::encoding(&path, error))?;
         out.into_inner().map_err(|error| failed(error.into_error()))
-    }
-
-    /// The distribution point of the list and that of its delta; `None`: it is about everything that the issuer has
-    /// certified. So is the root's, though issuing certificates name it: some verifiers want a list for the root itself,
-    /// which names none.
-    fn urls(&self) -> Option<(String, String)> {
-        let (url, shard) = (self.public_url.as_ref()?, self.name.shard.filter(|_| self.name.generation != ROOT)?);
-        let (ca, generation) = (self.name.ca.as_str(), self.name.generation);
-        let delta = pointers::delta_crl_url(url, ca, generation, shard);
-        Some((pointers::crl_url(url, ca, generation, shard), delta))
     }
 
     /// The list as PEM, beside its place, synced.

@@ -93,6 +93,7 @@ mod tests {
             issuer: Vec::new(),
             number: Some(1),
             base: None,
+            points: Vec::new(),
             this_update: NOW,
             next_update: NOW.plus(HOUR * hours),
             length: 100,

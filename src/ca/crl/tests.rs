@@ -85,6 +85,13 @@ impl World {
         self.revocations.release("own", &Serial::parse_hex(serial).unwrap(), now).await.unwrap();
     }
 
+    /// Leaves name lists below this URL from now on, or none.
+    fn move_to(&self, public_url: Option<&str>) {
+        let mut config = Config::clone(&self.crls.0.config.load());
+        config.http.public_url = public_url.map(str::to_owned);
+        self.crls.0.config.store(Arc::new(config));
+    }
+
     fn file(&self, shard: Option<u32>, kind: Kind) -> Vec<u8> {
         std::fs::read(self.crls.folder().path(&name(shard), kind)).unwrap()
     }
@@ -150,6 +157,36 @@ async fn each_shard_lists_its_own_and_the_whole_lists_all() {
     assert!(der.windows(url.len()).any(|window| window == url));
     let whole = world.file(None, Kind::Full);
     assert!(!whole.windows(9).any(|window| window == &url[..9]), "no leaf names the list of the whole");
+}
+
+#[tokio::test]
+async fn a_list_is_that_of_leaves_from_before_its_url_was_changed() {
+    let world = World::new().await;
+    world.crls.turn(NOW).await.unwrap();
+    let old = "http://pki.example.com/crl/own/1/1.crl";
+    assert_eq!(world.head(Some(1), Kind::Full).points, [old]);
+    let next = world.crls.turn(NOW.plus(HOUR)).await.unwrap();
+    assert!(next > NOW.plus(HOUR * 2), "nothing is new");
+
+    world.move_to(Some("http://crl.example.net"));
+    let next = world.crls.turn(NOW.plus(HOUR * 2)).await.unwrap();
+    assert!(next > NOW.plus(HOUR * 3), "it is made once");
+    let new = "http://crl.example.net/crl/own/1/1.crl";
+    for kind in [Kind::Full, Kind::Delta] {
+        assert_eq!(world.head(Some(1), kind).points, [new, old], "at once, and for all who name either");
+    }
+    assert_eq!(world.head(None, Kind::Full).points, [""; 0]);
+
+    world.move_to(None);
+    world.add("0a", 1, NOW.plus(DAY * 30)).await;
+    world.revoke("0a", Reason::KeyCompromise, NOW.plus(DAY)).await;
+    world.crls.turn(NOW.plus(DAY)).await.unwrap();
+    assert_eq!(world.listed(Some(1), Kind::Full), serials(&[("0a", 1)]), "leaves that name it are still about");
+    assert_eq!(world.head(Some(1), Kind::Full).points, [new, old]);
+
+    world.move_to(Some("http://pki.example.com"));
+    world.crls.turn(NOW.plus(DAY * 2)).await.unwrap();
+    assert_eq!(world.head(Some(1), Kind::Full).points, [old, new]);
 }
 
 #[tokio::test]

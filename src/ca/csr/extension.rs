@@ -11,7 +11,6 @@ use x509_cert::ext::pkix::BasicConstraints;
 use x509_cert::ext::pkix::name::GeneralName;
 
 use super::{CsrError, MOST_NAMES};
-use crate::ca::key::Algorithm;
 use crate::ca::{AlternativeName, profile};
 use crate::config::ca::LeafProfile;
 
@@ -69,8 +68,8 @@ impl Wishes {
 
     /// The first thing that the profile has no room for.
     pub(super) fn excess(&self, profile: &LeafProfile) -> Option<String> {
-        // A key that cannot encipher is asked for with it all the same: the leaf then says what the key can.
-        let usages = profile::key_usage(profile, Algorithm::RsaSha256);
+        // A key that cannot encipher or agree is asked for with it all the same: the leaf then says what the key can.
+        let usages = profile::key_usages(profile);
         let usage = || self.key_usage.iter().find(|bit| !usages.contains(bit));
         let usage = || usage().map(|bit| format!("the key usage {}", usage_word(*bit)));
         let allowed = |oid: &ObjectIdentifier| profile.purposes.iter().any(|purpose| purpose.0 == *oid);

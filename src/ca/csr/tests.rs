@@ -33,6 +33,7 @@ fn a_foreign_signature_and_garbage_are_refused() {
     let text = pem(|_| {});
     assert_eq!(Request::read("").unwrap_err(), CsrError::Pem);
     assert_eq!(Request::read(&"x".repeat(LONGEST + 1)).unwrap_err(), CsrError::TooLong);
+    assert_eq!(Request::read(&(text.clone() + &pem(|_| {}))).unwrap_err(), CsrError::Several);
     let mut der = CertificateSigningRequestDer::from_pem_slice(text.as_bytes()).unwrap().to_vec();
     let end = der.len() - 1;
     der[end] ^= 1;

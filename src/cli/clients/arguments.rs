@@ -38,7 +38,7 @@ Examples:
         pfx_password_file: Option<PathBuf>,
     },
 
-    /// Issue a certificate for somebody's own request (PKCS#10, PEM)
+    /// Issue a certificate for somebody's own request (PKCS#10)
     ///
     /// The request's signature is checked. A name, purpose or extension in it that the CA's profile has no room for is
     /// refused.

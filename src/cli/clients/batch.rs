@@ -52,9 +52,10 @@ pub(super) async fn run(output: &Output, world: &World, batch: &Batch) -> Outcom
 async fn hand_over(world: &World, batch: &Batch, table: &Table, sum: &mut Sum) -> Result<(), Failure> {
     let usual = json!({ "ca": batch.ca.as_deref().unwrap_or_default(), "key": batch.key, "tenant": batch.tenant });
     let parts: &[&str] = if batch.dry_run { &[] } else { &["key", "crt", "fullchain"] };
-    let mut first = 0;
-    while first < table.rows.len() {
-        if let Err(fault) = &table.rows[first].cells {
+    let (mut first, mut head_is_read) = (0, false);
+    // A head without rows is looked at, too.
+    while first < table.rows.len() || !head_is_read {
+        if let Some(Err(fault)) = table.rows.get(first).map(|row| &row.cells) {
             sum.take(&unreadable(first + 1, fault), table);
             first += 1;
             continue;
@@ -75,6 +76,7 @@ async fn hand_over(world: &World, batch: &Batch, table: &Table, sum: &mut Sum) -
         }
         files::write_all(&files_of(results, batch)?)?;
         first += rows.len();
+        head_is_read = true;
     }
     Ok(())
 }

@@ -223,10 +223,22 @@ fn read_purposes(value: &Value<'_>) -> Vec<Purpose> {
             }
         }
     };
-    value.list().unwrap_or_default().iter().filter_map(read).collect()
+    if value.is_empty_list() {
+        value.refuse("is empty: its leaves would be for any purpose", "write what they are for");
+    }
+    let mut purposes = Vec::new();
+    for purpose in value.list().unwrap_or_default().iter().filter_map(read) {
+        if !purposes.contains(&purpose) {
+            purposes.push(purpose);
+        }
+    }
+    purposes
 }
 
 fn read_key_usage(value: &Value<'_>) -> Vec<KeyUsage> {
+    if value.is_empty_list() {
+        value.refuse("is empty", "leave it out, or write what keys are for");
+    }
     value.list().unwrap_or_default().iter().filter_map(|value| value.word(&KEY_USAGES)).collect()
 }
 
