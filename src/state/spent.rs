@@ -69,6 +69,9 @@ impl State {
     }
 }
 
+/// The subject under which orders of an account are counted once more that are a certificate's first.
+const FIRST: &str = "first";
+
 const COUNT: &str = "SELECT COUNT(*) FROM spent WHERE issuer = $1 AND kind = $2 AND subject = $3 AND at > $4";
 
 /// Takes what the order needs, or nothing at all and holds its certificate back.
@@ -93,6 +96,9 @@ pub(super) async fn claim(
     }
     for claim in claims.iter().filter(|claim| claim.kind != SpentKind::Failure) {
         spend(write, claim.issuer(new), claim.kind, &claim.subject, order_id, now).await?;
+        if claim.kind == SpentKind::Order && urgency(write, new.certificate).await? == 0 {
+            spend(write, claim.issuer(new), claim.kind, FIRST, order_id, now).await?;
+        }
     }
     Ok(None)
 }
@@ -153,27 +159,37 @@ pub fn exact_set(names: &[String]) -> String {
 async fn no_room(write: &mut Write, new: &NewOrder<'_>, claim: &Claim, now: Timestamp) -> Result<Option<Held>> {
     let Some(limit) = claim.limit else { return Ok(None) };
     let since = now.minus(limit.within);
-    let spent: i64 = sqlx::query_scalar(COUNT)
-        .bind(claim.issuer(new))
-        .bind(claim.kind.as_str())
-        .bind(&claim.subject)
-        .bind(since.millis())
-        .fetch_one(&mut **write)
-        .await?;
+    let spent = count(write, new, claim, &claim.subject, since).await?;
     let urgency = urgency(write, new.certificate).await?;
     let most = i64::from(limit.most);
-    let mine = match claim.kind {
-        SpentKind::Order if spent * 4 >= most * 3 => most - reserved(write, new.issuer, urgency, most).await?,
-        _ => most,
+    let surplus = match claim.kind {
+        SpentKind::Order if spent * 4 >= most * 3 => {
+            let first = count(write, new, claim, FIRST, since).await?;
+            let kin = if urgency == 0 { first } else { spent - first };
+            (spent - most).max(kin + reserved(write, new.issuer, urgency, most).await? - most)
+        }
+        _ => spent - most,
     };
-    if spent < mine {
+    if surplus < 0 {
         return Ok(None);
     }
-    let place = spent - mine + before_me(write, new, urgency, now).await?;
+    let place = surplus + before_me(write, new, urgency, now).await?;
     let until = leaves_at(write, claim.issuer(new), claim, since, spent, place).await?.plus(limit.within);
     let rounds = u32::try_from(place / spent.max(1)).unwrap_or(u32::MAX);
     let until = until.plus(limit.within.saturating_mul(rounds)).max(now.plus(std::time::Duration::from_secs(1)));
     Ok(Some(Held { until, why: in_words(claim, limit, new.issuer, until) }))
+}
+
+/// How much was taken of what the claim is for, for this subject.
+async fn count(write: &mut Write, new: &NewOrder<'_>, claim: &Claim, subject: &str, since: Timestamp) -> Result<i64> {
+    let count = sqlx::query_scalar(COUNT)
+        .bind(claim.issuer(new))
+        .bind(claim.kind.as_str())
+        .bind(subject)
+        .bind(since.millis())
+        .fetch_one(&mut **write)
+        .await?;
+    Ok(count)
 }
 
 /// When the certificate expires; 0: there is none yet.
@@ -186,7 +202,8 @@ async fn urgency(write: &mut Write, certificate: &str) -> Result<i64> {
 }
 
 /// New certificates do not take all from renewals that wait, nor renewals all from new ones: a quarter is kept for
-/// those of the other kind, as far as there are any.
+/// those of the other kind, as far as there are any that wait. The quarter counts against what a kind has taken itself,
+/// so that the two take the whole together.
 async fn reserved(write: &mut Write, issuer: &str, urgency: i64, most: i64) -> Result<i64> {
     let others = if urgency == 0 { "urgency > 0" } else { "urgency = 0" };
     let waiting: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
