@@ -177,6 +177,20 @@ mod tests {
     }
 
     #[test]
+    fn of_several_keys_none_is_taken() {
+        let mut store = KeyStore::new();
+        for name in ["one", "two"] {
+            let pki = Pki::new(&["example.com"]);
+            let key = Pkcs8Key::from_der(&pki.key.to_pkcs8_der()).unwrap();
+            let certificate = Certificate::from_der(&pki.chain().ders()[0]).unwrap();
+            let entry = PrivateKeyChain::new(name.as_bytes(), key, vec![certificate]);
+            store.add_entry(name, KeyStoreEntry::PrivateKeyChain(entry));
+        }
+        let file = store.writer("gehe1m").write().unwrap();
+        assert!(matches!(open_pfx(&file, &SecretString::from("gehe1m")), Err(BundleError::Keys { found: 2 })));
+    }
+
+    #[test]
     fn old_pkcs12_files_are_read_or_refused_with_the_name_of_what_encrypts_them() {
         let pki = Pki::new(&["example.com"]);
         let mut pem = tempfile::NamedTempFile::new().unwrap();

@@ -95,6 +95,9 @@ impl State {
     }
 }
 
+/// The subject under which orders of an account are counted once more that are a certificate's first.
+const FIRST: &str = "first";
+
 const COUNT: &str = "SELECT COUNT(*) FROM spent WHERE issuer = $1 AND kind = $2 AND subject = $3 AND at > $4";
 
 /// Takes what the order needs, or nothing at all and holds its certificate back.
@@ -119,6 +122,9 @@ pub(super) async fn claim(
     }
     for claim in claims.iter().filter(|claim| claim.kind != SpentKind::Failure) {
         spend(write, claim.issuer(asker), claim.kind, &claim.subject, order_id, now).await?;
+        if claim.kind == SpentKind::Order && urgency(write, asker.certificate).await? == 0 {
+            spend(write, claim.issuer(asker), claim.kind, FIRST, order_id, now).await?;
+        }
     }
     Ok(None)
 }
@@ -179,30 +185,40 @@ pub fn exact_set(names: &[String]) -> String {
 async fn no_room(write: &mut Write, asker: &Asker<'_>, claim: &Claim, now: Timestamp) -> Result<Option<Held>> {
     let Some(limit) = claim.limit else { return Ok(None) };
     let since = now.minus(limit.within);
-    let spent: i64 = sqlx::query_scalar(COUNT)
-        .bind(claim.issuer(asker))
-        .bind(claim.kind.as_str())
-        .bind(&claim.subject)
-        .bind(since.millis())
-        .fetch_one(&mut **write)
-        .await?;
+    let spent = count(write, asker, claim, &claim.subject, since).await?;
     let urgency = urgency(write, asker.certificate).await?;
     let most = i64::from(limit.most);
-    let mine = match claim.kind {
-        SpentKind::Order if spent * 4 >= most * 3 => most - reserved(write, asker.issuer, urgency, most).await?,
-        _ => most,
+    let surplus = match claim.kind {
+        SpentKind::Order if spent * 4 >= most * 3 => {
+            let first = count(write, asker, claim, FIRST, since).await?;
+            let kin = if urgency == 0 { first } else { spent - first };
+            (spent - most).max(kin + reserved(write, asker.issuer, urgency, most).await? - most)
+        }
+        _ => spent - most,
     };
-    if spent < mine {
+    if surplus < 0 {
         return Ok(None);
     }
     let words = in_words(claim, limit, asker.issuer);
     let others = if claim.is_shared() { before_me(write, asker, &words, urgency, now).await? } else { 0 };
-    let place = spent - mine + others;
+    let place = surplus + others;
     let until = leaves_at(write, claim.issuer(asker), claim, since, spent, place).await?.plus(limit.within);
     let rounds = u32::try_from(place / spent.max(1)).unwrap_or(u32::MAX);
     let until = until.plus(limit.within.saturating_mul(rounds)).min(claim.at_latest.unwrap_or(Timestamp::NEVER));
     let until = until.max(now.plus(std::time::Duration::from_secs(1)));
     Ok(Some(Held { until, why: format!("held back until {until}{words}") }))
+}
+
+/// How much was taken of what the claim is for, for this subject.
+async fn count(write: &mut Write, asker: &Asker<'_>, claim: &Claim, subject: &str, since: Timestamp) -> Result<i64> {
+    let count = sqlx::query_scalar(COUNT)
+        .bind(claim.issuer(asker))
+        .bind(claim.kind.as_str())
+        .bind(subject)
+        .bind(since.millis())
+        .fetch_one(&mut **write)
+        .await?;
+    Ok(count)
 }
 
 /// When the certificate expires; 0: there is none yet.
@@ -215,7 +231,8 @@ async fn urgency(write: &mut Write, certificate: &str) -> Result<i64> {
 }
 
 /// New certificates do not take all from renewals that wait, nor renewals all from new ones: a quarter is kept for
-/// those of the other kind, as far as there are any.
+/// those of the other kind, as far as there are any that wait. The quarter counts against what a kind has taken itself,
+/// so that the two take the whole together.
 async fn reserved(write: &mut Write, issuer: &str, urgency: i64, most: i64) -> Result<i64> {
     let others = if urgency == 0 { "urgency > 0" } else { "urgency = 0" };
     let waiting: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(

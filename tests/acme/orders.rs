@@ -279,6 +279,37 @@ async fn what_is_not_known_is_passed_over() {
 }
 
 #[tokio::test]
+async fn of_several_names_only_those_are_proved_that_are_not() {
+    let world = World::start(crate::quick());
+    let ca = AcmeCa::start(Script { ready: false, ..Script::default() });
+    ca.edit(Endpoint::Authorization, |authorization| {
+        if authorization["identifier"]["value"] == "a.example.com" {
+            authorization["status"] = "valid".into();
+        }
+    });
+    let state = world.state().await;
+    let account = crate::world::account(&ca.directory_url(), None);
+    let settings = AcmeSettings { name: "main".to_owned(), account };
+    let acme = Acme::new(settings, state.clone(), world.dns01(), Clock::system());
+    let wanted = crate::world::certificate(&["a.example.com", "b.example.com"], None);
+    crate::world::order(&state, &wanted).await;
+    let told = async {
+        while ca.count(Endpoint::Challenge) == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        done = finish(&acme, &state, &wanted) => panic!("{done:?}"),
+        told = tokio::time::timeout(Duration::from_secs(60), told) => told.unwrap(),
+    }
+    let owed = state.owed_txts("a.example.com").await.unwrap();
+    let names: Vec<&str> = owed.iter().map(|txt| txt.challenge_name.as_str()).collect();
+    assert_eq!(names, ["_acme-challenge.b.example.com"]);
+    world.withdraw(&state, &wanted).await;
+    assert_eq!(ca.complaints(), [""; 0]);
+}
+
+#[tokio::test]
 async fn nothing_is_proved_that_was_not_ordered() {
     let lab = Lab::new(Script { ready: false, ..Script::default() }).await;
     lab.ca.edit(Endpoint::Authorization, |authorization| authorization["identifier"]["value"] = "victim.test".into());

@@ -259,6 +259,23 @@ fn an_order_that_outlived_its_time_is_replaced_and_not_retried() {
 }
 
 #[test]
+fn an_order_that_was_forgotten_while_nothing_ran_is_no_failure() {
+    let world = World::new(1);
+    world.add("a.test", "");
+    world.home.save(&world.config());
+    let cut = [world.clock.variable(), (renewd::crash::VARIABLE, "order_url_written")];
+    assert!(!Daemon::spawn(&world.home, &cut).wait().success(), "it was killed");
+    world.ca().next(Endpoint::Order, Reply::problem(404, "malformed", "no such order"));
+    world.clock.set(9 * HOUR);
+    let mut daemon = Daemon::start_with_env(&world.home, &[world.clock.variable()]);
+    daemon.until_all(LIMIT, "stored");
+    let log = daemon.log();
+    assert!(log.contains(": a new one is made") && !log.contains("order failed"), "{log}");
+    assert_eq!(world.orders(), 2);
+    world.assert_well_behaved();
+}
+
+#[test]
 fn a_chain_that_does_not_fit_leaves_the_old_certificate_and_people_are_told() {
     let world = World::new(1);
     world.add("a.test", "");

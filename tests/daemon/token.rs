@@ -76,6 +76,8 @@ fn cas_live_in_a_token_and_their_keys_nowhere_else() {
         ["ca", "root", "export", "rsa-2048", "--to", "root.p12", "--password-file", password.to_str().unwrap()];
     let output = daemon.cli(&export);
     assert!(said(&output).contains("does not hand it out"), "{}", said(&output));
+    let keys = token.extractable();
+    assert!(keys.len() >= 2 * KINDS.len() && !keys.contains(&true), "a key may be taken out of the token: {keys:?}");
     assert!(!daemon.log().contains(PIN), "the PIN is in the log");
     let database = std::fs::read(home.state().join("renewd.db")).unwrap();
     assert!(!database.windows(PIN.len()).any(|part| part == PIN.as_bytes()), "the PIN is in the database");
@@ -164,6 +166,9 @@ fn a_wrong_pin_is_tried_once() {
     home.save(&config(&home, &["ecdsa-p256"]));
     let mut daemon = Daemon::start_with_env(&home, &[token.variable()]);
     daemon.until(LIMIT, "it is said", |daemon| daemon.log().contains("refuses the PIN"));
+    let tried = token.written_at();
+    assert!(!daemon.cli(&["renew", "ecdsa-p256.test", "--force", "--wait"]).status.success());
+    assert_eq!(token.written_at(), tried, "a token that is told a wrong PIN again and again locks itself");
     // Mended, it is tried again without a restart.
     home.secret("pin", token.pin());
     assert!(daemon.cli(&["renew", "ecdsa-p256.test", "--force", "--wait"]).status.success(), "{}", daemon.log());

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use super::folder::Folder;
 use super::programs;
@@ -67,6 +68,32 @@ impl SoftHsm {
     pub fn plug(&self) {
         std::fs::remove_dir_all(self.folder.file("tokens")).expect("a folder can be removed");
         std::fs::rename(self.folder.file("elsewhere"), self.folder.file("tokens")).expect("a folder can be renamed");
+    }
+
+    /// When something was written to it last, as it is whenever somebody tries a PIN.
+    pub fn written_at(&self) -> SystemTime {
+        let times = self.files().into_iter().map(|file| file.metadata().and_then(|known| known.modified()));
+        times.map(|time| time.expect("files have times")).max().expect("a token has files")
+    }
+
+    /// Of each private key in it, whether it may be taken out.
+    pub fn extractable(&self) -> Vec<bool> {
+        // CKA_EXTRACTABLE, and that it is a boolean, as SoftHSM writes both; then its value.
+        const MARK: [u8; 16] = [0, 0, 0, 0, 0, 0, 1, 0x62, 0, 0, 0, 0, 0, 0, 0, 1];
+        let value = |file: PathBuf| {
+            let object = std::fs::read(file).expect("an object can be read");
+            let place = object.windows(MARK.len()).position(|part| part == MARK)?;
+            object.get(place + MARK.len()).map(|value| *value != 0)
+        };
+        self.files().into_iter().filter_map(value).collect()
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let list = |folder: PathBuf| {
+            let entries = std::fs::read_dir(folder).expect("a folder can be read");
+            entries.map(|entry| entry.expect("an entry can be read").path())
+        };
+        list(self.folder.file("tokens")).flat_map(list).collect()
     }
 
     fn util(&self, words: &[&str]) {

@@ -86,6 +86,12 @@ fn after_a_week_down(old: usize, new: usize, most: u32) {
     assert!(took <= latest, "the last new one waits for {took:?}, longer than {latest:?}");
     let early = renewals.iter().filter(|entry| entry.at.since(start) < ROUND).count();
     assert!(early >= most as usize / 4, "new ones leave {early} orders of the first round to renewals");
+    // Nothing of a round is left unused, while both wait neither.
+    for (number, round) in (0..).zip(first.chunks(most as usize)) {
+        let (took, latest) = (round.last().unwrap().at.since(start), ROUND * number + MINUTE * 5);
+        let new = round.iter().filter(|entry| !held.contains(&entry.certificate)).count();
+        assert!(took <= latest, "round {number}, with {new} new ones, ends after {took:?}, not {latest:?}");
+    }
 }
 
 fn made(entry: &&Entry) -> bool {

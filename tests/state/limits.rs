@@ -6,7 +6,7 @@ use renewd::config::{Limit, Limits};
 use renewd::state::order::{Added, NewOrder};
 use renewd::state::{Claim, ObstacleKind, SpentKind, State};
 
-use super::place::{MINUTE, NOW, enlist, new_order, private_key};
+use super::place::{MINUTE, NOW, certified, enlist, new_order, private_key};
 
 fn orders(most: u32) -> Claim {
     Claim::of(SpentKind::Order, String::new(), Some(Limit { most, within: MINUTE * 60 }))
@@ -31,6 +31,26 @@ pub(super) async fn a_limit_is_kept_and_says_until_when(state: &State) {
     assert_eq!((obstacle.kind, obstacle.failures, obstacle.retry_at), (ObstacleKind::Held, 0, held.until));
     assert!(state.open_order("c").await.unwrap().is_none());
     assert!(matches!(ask(state, "c", &claim, 60).await, Added::Order(_)));
+}
+
+/// Of two kinds, one comes before the other, and both want more than there is.
+pub(super) async fn a_quarter_is_kept_for_the_other_kind_and_all_is_taken(state: &State) {
+    for number in 0..30 {
+        enlist(state, &[&format!("new{number}")]).await;
+        certified(state, &format!("old{number}"), &[]).await;
+    }
+    let claim = orders(8);
+    let come = async |kind: &str, numbers: std::ops::Range<u32>, after: u32| {
+        let mut ordered = 0;
+        for number in numbers {
+            ordered +=
+                u32::from(matches!(ask(state, &format!("{kind}{number}"), &claim, after).await, Added::Order(_)));
+        }
+        ordered
+    };
+    assert_eq!((come("new", 0..10, 0).await, come("old", 0..3, 1).await), (8, 0), "nobody else waits");
+    assert_eq!((come("new", 10..20, 61).await, come("old", 3..10, 62).await), (6, 2));
+    assert_eq!((come("old", 10..20, 123).await, come("new", 20..30, 124).await), (6, 2));
 }
 
 pub(super) async fn an_order_counts_from_when_its_ca_has_made_it(state: &State) {

@@ -70,6 +70,7 @@ macro_rules! every_body {
             consumers::rows_of_other_nodes_are_left_alone,
             jobs::jobs_are_kept_and_wake,
             limits::a_limit_is_kept_and_says_until_when,
+            limits::a_quarter_is_kept_for_the_other_kind_and_all_is_taken,
             limits::an_order_counts_from_when_its_ca_has_made_it,
             limits::an_order_that_failed_gives_back_what_it_took_and_counts_as_a_failure,
             limits::who_waits_for_something_else_is_not_waited_for,

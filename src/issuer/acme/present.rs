@@ -155,3 +155,24 @@ fn dns_error(error: Dns01Error) -> IssuerError {
         other => IssuerError::Dns { detail, temporary: other.is_temporary(), retry_after: other.retry_after() },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::planner::backoff::Failure;
+
+    fn failure(source: providers::Error) -> Failure {
+        dns_error(Dns01Error::Provider { instance: "main".to_owned(), source }).failure()
+    }
+
+    #[test]
+    fn when_a_host_says_to_come_back_is_heeded() {
+        let (retry_after, detail) = (Some(Duration::from_secs(900)), "slow down".to_owned());
+        assert_eq!(
+            failure(providers::Error::RateLimited { retry_after, detail: detail.clone() }),
+            Failure::RateLimited { retry_after }
+        );
+        assert_eq!(failure(providers::Error::Unavailable { detail: detail.clone() }), Failure::Temporary);
+        assert_eq!(failure(providers::Error::Rejected { detail }), Failure::Refused);
+    }
+}

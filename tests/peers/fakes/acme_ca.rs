@@ -134,7 +134,8 @@ struct Book {
     issued: HashSet<String>,
     replaced: HashSet<String>,
     next: HashMap<Endpoint, VecDeque<Reply>>,
-    always: HashMap<Endpoint, Reply>,
+    /// From the request on that comes after so many.
+    always: HashMap<Endpoint, (usize, Reply)>,
     edits: HashMap<Endpoint, Vec<Edit>>,
     chain_edits: Vec<ChainEdit>,
     headers: Vec<(Endpoint, String, String)>,
@@ -167,7 +168,12 @@ impl AcmeCa {
 
     /// Every request there is answered so.
     pub fn always(&self, endpoint: Endpoint, reply: Reply) {
-        self.book().always.insert(endpoint, reply);
+        self.always_after(0, endpoint, reply);
+    }
+
+    /// Every request there is answered so, once there have been this many.
+    pub fn always_after(&self, count: usize, endpoint: Endpoint, reply: Reply) {
+        self.book().always.insert(endpoint, (count, reply));
     }
 
     /// Changes every JSON answer of success from there.
@@ -217,7 +223,7 @@ impl AcmeCa {
 
     /// How many well-formed requests there were.
     pub fn count(&self, endpoint: Endpoint) -> usize {
-        self.book().requests.iter().filter(|(at, _)| *at == endpoint).count()
+        self.book().count(endpoint)
     }
 
     /// The CA knows of no account and no order.
@@ -356,7 +362,9 @@ impl Book {
         if let Some(reply) = self.next.get_mut(&endpoint).and_then(VecDeque::pop_front) {
             return Ok(reply);
         }
-        if let Some(reply) = self.always.get(&endpoint) {
+        if let Some((count, reply)) = self.always.get(&endpoint)
+            && self.count(endpoint) > *count
+        {
             return Ok(reply.clone());
         }
         let mut reply = self.resource(endpoint, rest, signed)?;
@@ -368,6 +376,10 @@ impl Book {
         let more = self.headers.iter().filter(|(at, ..)| *at == endpoint);
         reply.headers.extend(more.map(|(_, name, value)| (name.clone(), value.clone())));
         Ok(reply)
+    }
+
+    fn count(&self, endpoint: Endpoint) -> usize {
+        self.requests.iter().filter(|(at, _)| *at == endpoint).count()
     }
 
     fn expect_get(&mut self, endpoint: Endpoint, method: &Method) -> Result<(), Reply> {
