@@ -3,6 +3,7 @@
 //! Every top-level object carries `"schema": 1`. Times are RFC 3339 UTC.
 
 pub mod account;
+pub mod authority;
 pub mod certificate;
 pub mod changes;
 pub mod client;
@@ -15,6 +16,7 @@ pub mod sink;
 pub mod why;
 
 pub use account::{AccountView, account};
+pub use authority::{AuthorityView, ListView, authority};
 pub use certificate::{CertificateList, CertificateView, list, show};
 pub use changes::{Change, changes};
 pub use client::{ClientList, ClientStatistics, ClientView, client, client_statistics, clients};

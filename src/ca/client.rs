@@ -54,23 +54,31 @@ impl Clients {
         Self { state: registry.state().clone(), registry, revocations, locks: Arc::default(), samples: Arc::default() }
     }
 
-    /// The one identity that a word means: its id, its identifier, its common name, or a serial. `tenant` bounds it to one
-    /// tenant's.
+    /// The one identity that a word means ([`find`]).
     ///
     /// # Errors
-    /// `ClientError::NoClient`, or `Ambiguous` with the ids of those that it may mean.
+    /// Those of [`find`].
     pub async fn find(&self, word: &str, tenant: Option<&str>) -> Result<ClientRow, ClientError> {
-        const SHOWN: u32 = 10;
-        let mut meant = self.state.clients_meant(&plain(word), tenant, SHOWN).await?;
-        match (meant.pop(), meant.is_empty()) {
-            (None, _) => Err(ClientError::NoClient { word: word.chars().take(200).collect() }),
-            (Some(one), true) => Ok(one),
-            (Some(last), false) => {
-                meant.push(last);
-                let word = word.chars().take(200).collect();
-                let clients = meant.iter().map(described).collect();
-                Err(ClientError::Ambiguous { word, clients, ids: meant.into_iter().map(|client| client.id).collect() })
-            }
+        find(&self.state, word, tenant).await
+    }
+}
+
+/// The one identity that a word means: its id, its identifier, its common name, or a serial. `tenant` bounds it to one
+/// tenant's.
+///
+/// # Errors
+/// `ClientError::NoClient`, or `Ambiguous` with the ids of those that it may mean.
+pub async fn find(state: &State, word: &str, tenant: Option<&str>) -> Result<ClientRow, ClientError> {
+    const SHOWN: u32 = 10;
+    let mut meant = state.clients_meant(&plain(word), tenant, SHOWN).await?;
+    match (meant.pop(), meant.is_empty()) {
+        (None, _) => Err(ClientError::NoClient { word: word.chars().take(200).collect() }),
+        (Some(one), true) => Ok(one),
+        (Some(last), false) => {
+            meant.push(last);
+            let word = word.chars().take(200).collect();
+            let clients = meant.iter().map(described).collect();
+            Err(ClientError::Ambiguous { word, clients, ids: meant.into_iter().map(|client| client.id).collect() })
         }
     }
 }

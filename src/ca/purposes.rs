@@ -59,7 +59,28 @@ fn purposes(extension: &[u8]) -> Option<Vec<Purpose>> {
 
 #[cfg(test)]
 mod tests {
+    use rcgen::{CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, KeyPair};
+
     use super::*;
+
+    fn read(edit: impl FnOnce(&mut CertificateParams)) -> Option<Purposes> {
+        let mut params = CertificateParams::default();
+        edit(&mut params);
+        let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        Purposes::read(certificate.der()).unwrap()
+    }
+
+    #[test]
+    fn any_purpose_binds_nobody_and_what_cannot_be_read_allows_nothing() {
+        use ExtendedKeyUsagePurpose::{Any, ClientAuth};
+        assert_eq!(read(|_| {}), None);
+        assert_eq!(read(|params| params.extended_key_usages = vec![ClientAuth, Any]), None);
+        let clients = read(|params| params.extended_key_usages = vec![ClientAuth]).unwrap();
+        assert_eq!(clients.allowed, [Purpose::CLIENT]);
+        let broken = CustomExtension::from_oid_content(&[2, 5, 29, 37], vec![0x30, 3, 6, 8, 0x2b]);
+        let unread = read(|params| params.custom_extensions = vec![broken]).unwrap();
+        unread.check("client", &[Purpose::CLIENT]).unwrap_err();
+    }
 
     #[test]
     fn what_a_certificate_is_not_for_its_leaves_are_not() {

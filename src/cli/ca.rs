@@ -18,6 +18,7 @@ use super::world::World;
 use crate::ca::csr;
 use crate::ca::revoke::Reason;
 use crate::pki::pem::{self, Label};
+use crate::report;
 
 /// What to do with CAs.
 #[derive(Debug, Subcommand)]
@@ -114,8 +115,8 @@ fn reasons() -> PossibleValuesParser {
 pub(super) async fn run(output: &Output, world: &World, command: &CaCommand) -> Outcome {
     let answer: Value = match command {
         CaCommand::Hierarchy(command) => return hierarchy::run(output, world, command).await,
-        CaCommand::Show { name: None } => world.client.get(&path(only_one(world)?, "")).await,
-        CaCommand::Show { name: Some(name) } | CaCommand::Export { name } => world.client.get(&path(name, "")).await,
+        CaCommand::Show { name: None } => Ok(look(output, world, only_one(world)?).await?),
+        CaCommand::Show { name: Some(name) } | CaCommand::Export { name } => Ok(look(output, world, name).await?),
         CaCommand::Rotate { name } => world.client.post(&path(name, "/rotate"), &json!({})).await,
         CaCommand::Sign { name, csr: file, profile, lifetime } => {
             let wanted = json!({ "csr": request(file)?, "profile": profile, "lifetime": lifetime });
@@ -138,6 +139,15 @@ pub(super) async fn run(output: &Output, world: &World, command: &CaCommand) -> 
         CaCommand::Hierarchy(_) => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// How a CA stands: the daemon is asked, and where none runs, the state.
+async fn look(output: &Output, world: &World, name: &str) -> Result<Value, Failure> {
+    if let Some(view) = world.ask(&path(name, "")).await? {
+        return Ok(view);
+    }
+    let view = report::authority(&world.state(output).await?, world.config()?, name).await?;
+    Ok(json!(view.with_context(|| format!("there is no CA `{name}` on record"))?))
 }
 
 /// The CA that need not be named.
@@ -178,8 +188,12 @@ pub(super) fn told(answer: &Value) -> String {
     let standing = if answer["issues"] == true { "" } else { " (not in the config: issues nothing)" };
     let remarks = answer["remarks"].as_array().into_iter().flatten();
     let remarks: String = remarks.map(|remark| format!("\nnote: {}", text(remark))).collect();
-    let (generations, lists) = (generations(answer).render(), lists(answer).render());
-    format!("{}{standing}{}\n\n{generations}\n{lists}{remarks}", text(&answer["name"]), root(&answer["root"]))
+    let lists = match answer.get("crls") {
+        Some(_) => format!("\n{}", lists(answer).render()),
+        None => "\nno daemon runs, which would tell of CRLs and OCSP".to_owned(),
+    };
+    let generations = generations(answer).render();
+    format!("{}{standing}{}\n\n{generations}{lists}{remarks}", text(&answer["name"]), root(&answer["root"]))
 }
 
 /// A line on the root, where it is ours.
@@ -190,9 +204,10 @@ fn root(root: &Value) -> String {
         Some("token") => "its key is in a token",
         Some(_) => "its key is elsewhere",
     };
-    let ocsp = match root["ocsp_until"].as_str() {
-        Some(until) => format!("\nOCSP answers for issuing certificates: until {until}, without the root's key"),
-        None => "\nOCSP answers for issuing certificates: none".to_owned(),
+    let ocsp = match root.get("ocsp_until").map(Value::as_str) {
+        Some(Some(until)) => format!("\nOCSP answers for issuing certificates: until {until}, without the root's key"),
+        Some(None) => "\nOCSP answers for issuing certificates: none".to_owned(),
+        None => String::new(),
     };
     format!("\nroot: {}, until {}, {key}{ocsp}", text(&root["subject"]), text(&root["not_after"]))
 }

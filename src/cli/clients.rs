@@ -1,8 +1,10 @@
-//! `renewd client …`: client certificates of the private CAs. The daemon does it; files are written here.
+//! `renewd client …`: client certificates of the private CAs. The daemon does it; files are written here. Who only looks
+//! needs no daemon.
 
 mod arguments;
 mod batch;
 pub(super) mod files;
+mod looking;
 mod table;
 mod wording;
 
@@ -14,7 +16,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 pub(super) use arguments::ClientCommand;
-use arguments::{Asked, Listing, Named};
+use arguments::{Asked, Named};
 
 use super::ca::request;
 use super::client::segment;
@@ -22,7 +24,7 @@ use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::world::World;
 use crate::ca::client::Part;
-use crate::report::{ClientList, ClientStatistics, ClientView};
+use crate::report::ClientView;
 use crate::secret::SecretRef;
 
 /// The files that `--out` writes of a certificate whose key was made here.
@@ -41,11 +43,8 @@ pub(super) async fn run(output: &Output, world: &World, command: ClientCommand) 
             let wanted = asked.request(common_name.as_deref(), None, Some(&request(&csr)?));
             issue(output, world, &wanted, &asked, None).await
         }
-        ClientCommand::List(listing) => list(output, world, &listing).await,
-        ClientCommand::Show(named) => {
-            let view: ClientView = world.client.get(&path(&named, "")).await.map_err(|error| world.explain(error))?;
-            told(output, world, &view)
-        }
+        ClientCommand::List(listing) => looking::list(output, world, &listing).await,
+        ClientCommand::Show(named) => told(output, world, &looking::show(output, world, &named).await?),
         ClientCommand::Download { named, part, password_file, out } => {
             download(output, world, &named, part, password_file.as_deref(), &out).await
         }
@@ -65,7 +64,7 @@ pub(super) async fn run(output: &Output, world: &World, command: ClientCommand) 
         ClientCommand::Release { named, serial } => {
             post(output, world, &path(&named, "/release"), &json!({ "serial": serial })).await
         }
-        ClientCommand::Stats { tenant } => statistics(output, world, tenant.as_deref()).await,
+        ClientCommand::Stats { tenant } => looking::statistics(output, world, tenant.as_deref()).await,
         ClientCommand::Batch(command) => batch::run(output, world, &command).await,
     }
 }
@@ -102,29 +101,6 @@ async fn post(output: &Output, world: &World, path: &str, body: &Value) -> Outco
 
 fn told(output: &Output, world: &World, view: &ClientView) -> Outcome {
     output.answer(view, || wording::client(view, world.clock.now()));
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Pages that were looked at in vain are passed over: what is told is a page with something on it, or the end.
-async fn list(output: &Output, world: &World, listing: &Listing) -> Outcome {
-    let mut after = listing.after.clone().unwrap_or_default();
-    let page = loop {
-        let path = format!("/clients?{}&after={}", listing.query(), segment(&after));
-        let page: ClientList = world.client.get(&path).await.map_err(|error| world.explain(error))?;
-        match &page.next {
-            Some(next) if page.clients.is_empty() => after.clone_from(next),
-            _ => break page,
-        }
-    };
-    output.answer(&page, || wording::list(&page, world.clock.now()));
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn statistics(output: &Output, world: &World, tenant: Option<&str>) -> Outcome {
-    let query = tenant.map(|tenant| format!("?tenant={}", segment(tenant))).unwrap_or_default();
-    let path = format!("/clients/stats{query}");
-    let told: ClientStatistics = world.client.get(&path).await.map_err(|error| world.explain(error))?;
-    output.answer(&told, || wording::statistics(&told));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -15,16 +15,14 @@ use serde_json::{Value, json};
 use super::conditional::Document;
 use super::local::{Asker, name_of, read};
 use super::{App, Problem};
-use crate::ca::crl::{Amiss, Listed};
+use crate::ca::crl::Listed;
 use crate::ca::csr::Request;
-use crate::ca::index::{SerialKey, Status};
 use crate::ca::revoke::{Outcome, Reason, RevocationError, Standing};
-use crate::ca::{Authority, CaError, Generation, Signed};
+use crate::ca::{Authority, CaError, Signed};
 use crate::config::duration;
-use crate::pki::leaf;
 use crate::pki::pem::{self, Label};
 use crate::pki::serial::Serial;
-use crate::report::SCHEMA;
+use crate::report::{self, ListView, SCHEMA};
 use crate::state::ca::CaRow;
 
 /// The root's generation.
@@ -215,79 +213,31 @@ fn unknown_reason() -> Problem {
     Problem::unprocessable(format!("`reason` is one of {}", known.join(", "))).with("reasons", json!(known))
 }
 
-/// How a CA stands.
+/// How a CA stands, with what only a daemon knows.
 pub(super) async fn told(app: &App, authority: &Authority) -> Result<Value, Problem> {
-    let counts = app.state.ca_counts(authority.name()).await?;
-    let generations = authority.generations();
-    let generation = |generation: &Arc<Generation>| {
-        let counts = counts.iter().find(|counts| counts.generation == generation.number);
-        json!({
-            "number": generation.number,
-            "serial": generation.serial,
-            "status": status(authority, generation),
-            "subject": subject(&generation.certificate),
-            "issuer": subject(generation.issuer()),
-            "algorithm": generation.signer().algorithm().as_str(),
-            "not_before": generation.not_before,
-            "not_after": generation.not_after,
-            "certificates": counts.map_or(0, |counts| counts.certificates),
-            "revoked": counts.map_or(0, |counts| counts.revoked),
-        })
-    };
-    let generations: Vec<Value> = generations.iter().map(generation).collect();
-    let root = authority.root().await.map_err(|error| refused(&error))?;
-    let ocsp_until = app.responders.get(authority.name()).await.ok().flatten();
-    let ocsp_until = ocsp_until.and_then(|responder| responder.root_ends(app.clock.now()));
-    let root = root.map(|root| {
-        json!({
-            "subject": subject(&root.certificate),
-            "not_after": root.not_after,
-            "key": root.key.as_str(),
-            "exported_at": root.exported_at,
-            "ocsp_until": ocsp_until,
-        })
-    });
-    Ok(json!({
-        "schema": SCHEMA,
-        "name": authority.name(),
-        "issues": authority.config().is_some(),
-        "root": root,
-        "generations": generations,
-        "crls": crls(app, authority.name()),
-        "chain": authority.chain_pem().map_err(|error| refused(&error))?,
-    }))
-}
-
-/// How an issuing certificate stands, in one word; `None`: somebody else's root says so.
-fn status(authority: &Authority, generation: &Generation) -> Option<&'static str> {
-    let entry = SerialKey::from_hex(&generation.serial).and_then(|serial| authority.index().find(serial))?;
-    Some(match entry.status {
-        Status::Good => "valid",
-        status if status.is_final() => "revoked",
-        Status::Revoked { .. } => "on-hold",
-    })
+    let (config, name) = (app.config.load(), authority.name());
+    let mut view = report::authority(&app.state, &config, name).await?.ok_or_else(unknown)?;
+    if let Some(root) = &mut view.root {
+        let responder = app.responders.get(name).await.ok().flatten();
+        root.ocsp_until = Some(responder.and_then(|responder| responder.root_ends(app.clock.now())));
+    }
+    view.crls = Some(crls(app, name));
+    Ok(json!(view))
 }
 
 /// The lists of a CA, and what is amiss at their published URLs.
-fn crls(app: &App, ca: &str) -> Vec<Value> {
+fn crls(app: &App, ca: &str) -> Vec<ListView> {
     let (lists, amiss) = (app.crls.lists(), app.crls.amiss());
-    let list = |list: &Listed| {
-        json!({
-            "generation": list.name.generation,
-            "shard": list.name.shard,
-            "url": app.crls.url(&list.name),
-            "number": list.head.as_ref().and_then(|head| head.number),
-            "this_update": list.head.as_ref().map(|head| head.this_update),
-            "next_update": list.head.as_ref().map(|head| head.next_update),
-            "amiss": amiss.get(&list.name).map(Amiss::why),
-        })
+    let list = |list: &Listed| ListView {
+        generation: list.name.generation,
+        shard: list.name.shard,
+        url: app.crls.url(&list.name),
+        number: list.head.as_ref().and_then(|head| head.number),
+        this_update: list.head.as_ref().map(|head| head.this_update),
+        next_update: list.head.as_ref().map(|head| head.next_update),
+        amiss: amiss.get(&list.name).map(|amiss| amiss.why().to_owned()),
     };
     lists.all().filter(|list| list.name.ca == ca).map(list).collect()
-}
-
-/// A certificate's subject in words.
-fn subject(certificate: &[u8]) -> String {
-    leaf::parse(certificate).map(|certificate| certificate.subject().to_string()).unwrap_or_default()
 }
 
 pub(super) fn refused(error: &CaError) -> Problem {

@@ -503,3 +503,38 @@ fn a_crash_while_old_certificates_are_revoked_is_made_good() {
     assert_eq!((&view["status"], &view["version"]), (&"valid".into(), &2.into()));
     assert_eq!(view["certificates"][1]["revocation_reason"], "superseded");
 }
+
+#[test]
+fn who_only_looks_needs_no_daemon() {
+    let (_home, mut daemon) = start();
+    let ann = issue(&daemon, &["--cn", "ann", "--email", "ann@example.com", "--usage", "vpn"]);
+    issue(&daemon, &["--cn", "bob"]);
+    daemon.cli_json(&["client", "revoke", "bob", "--reason", "superseded"]);
+    let words: [&[&str]; 7] = [
+        &["client", "list"],
+        &["client", "list", "--usage", "vpn", "--limit", "1"],
+        &["client", "list", "--status", "revoked"],
+        &["client", "show", "ann"],
+        &["client", "show", ann["serial"].as_str().unwrap()],
+        &["client", "stats"],
+        &["ca", "export", "own"],
+    ];
+    let shown = |daemon: &Daemon| words.map(|words| daemon.cli_json(words));
+    let (before, mut ca) = (shown(&daemon), daemon.cli_json(&["ca", "show"]));
+    assert!(daemon.terminate().success());
+    let after = shown(&daemon);
+    // How long something lasts is told by whole days, and the export is that of `show`, without what only a daemon knows.
+    for (number, (before, after)) in before[..6].iter().zip(&after).enumerate() {
+        assert_eq!(before, after, "{:?}", words[number]);
+    }
+    assert_eq!(before[6]["chain"], after[6]["chain"]);
+    for (of, live) in [("", "crls"), ("/root", "ocsp_until")] {
+        let taken = ca.pointer_mut(of).and_then(Value::as_object_mut).and_then(|object| object.remove(live));
+        assert!(taken.is_some_and(|taken| !taken.is_null()), "{live}");
+    }
+    assert_eq!(daemon.cli_json(&["ca", "show", "own"]), ca);
+    let shown = said(&daemon.cli(&["ca", "show"]));
+    assert!(shown.contains("no daemon runs") && !shown.contains("OCSP answers"), "{shown}");
+    assert!(refused(&daemon, &["client", "show", "nobody"]).contains("there is no client `nobody`"));
+    assert!(refused(&daemon, &["ca", "show", "other"]).contains("there is no CA `other`"));
+}

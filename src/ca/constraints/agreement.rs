@@ -167,6 +167,20 @@ async fn leaves_are_for_what_the_ca_is_for() {
 }
 
 #[tokio::test]
+async fn leaves_are_for_what_the_ca_above_is_for() {
+    let (elsewhere, directory) = (Elsewhere::new(CLIENT), TempDir::new().unwrap());
+    let extensions = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n";
+    elsewhere.believes("/CN=Old Issuing", extensions, "any");
+    let read = |name: &str| std::fs::read_to_string(elsewhere.file(name)).unwrap();
+    let ders = ["leaf.pem", "root.pem"].map(|name| Chain::from_pem(&read(name)).unwrap().ders()[0].clone());
+    let authority = open(&state(&directory).await, KeyType::EcdsaP256).await;
+    authority.import(&PrivateKey::from_pem(&read("leaf.key")).unwrap(), &ders, now()).await.unwrap();
+    authority.issue(&person("1", None, None), now()).await.unwrap();
+    let refused = authority.issue(&request("2", &["a.example"], &key().spki_der()), now()).await.unwrap_err();
+    assert!(refused.to_string().contains("`Old Root` allows its leaves [\"clientAuth\"] alone"), "{refused}");
+}
+
+#[tokio::test]
 async fn the_config_s_constraints_count_below_certificates_from_elsewhere() {
     let (elsewhere, directory) = (Elsewhere::new(""), TempDir::new().unwrap());
     let authority = elsewhere.imported(&directory).await.unwrap();

@@ -221,6 +221,20 @@ async fn what_the_database_holds_for_final_stays_so_whatever_the_log_says() {
 }
 
 #[tokio::test]
+async fn an_older_line_does_not_undo_what_came_after_it() {
+    let directory = TempDir::new().unwrap();
+    let (state, revocations) = world(directory.path()).await;
+    revocations.revoke("own", &serial("0a"), Reason::CertificateHold, NOW).await.unwrap();
+    let held = std::fs::read(directory.path().join("revocations.log")).unwrap();
+    revocations.release("own", &serial("0a"), LATER).await.unwrap();
+    drop(revocations);
+    std::io::Write::write_all(&mut std::fs::File::create(directory.path().join("revocations.log")).unwrap(), &held)
+        .unwrap();
+    Revocations::open(&state, directory.path()).await.unwrap();
+    assert_eq!(standing(&state, "0a").await, Standing::Good { released: Some(LATER) });
+}
+
+#[tokio::test]
 async fn a_later_line_does_not_take_back_what_the_database_holds_for_final() {
     let directory = TempDir::new().unwrap();
     let (state, revocations) = world(directory.path()).await;

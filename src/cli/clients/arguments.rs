@@ -10,7 +10,7 @@ use super::super::client::segment;
 use crate::ca::client::Part;
 use crate::ca::revoke::Reason;
 use crate::pki::key::KeyType;
-use crate::state::client::list::ClientStatus;
+use crate::state::client::list::{ClientFilter, ClientStatus};
 
 /// What to do with client certificates.
 #[derive(Debug, Subcommand)]
@@ -302,10 +302,21 @@ pub(in crate::cli) struct Listing {
     pub(super) after: Option<String>,
     /// So many at the most
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=500))]
-    limit: u32,
+    pub(super) limit: u32,
 }
 
 impl Listing {
+    /// The same for whoever looks into the state.
+    pub(super) fn filter(&self) -> ClientFilter<'_> {
+        ClientFilter {
+            tenant: self.tenant.as_deref(),
+            ca: self.ca.as_deref(),
+            label: self.usage.as_deref(),
+            status: self.status.as_deref().and_then(ClientStatus::parse),
+            search: self.search.as_deref(),
+        }
+    }
+
     /// All but the place, as the daemon wants it.
     pub(super) fn query(&self) -> String {
         let wishes = [
