@@ -52,10 +52,10 @@ impl Level {
         Self("info".to_owned())
     }
 
-    /// Failures only.
+    /// Failures only, and not how fast a database is.
     #[must_use]
     pub fn warn() -> Self {
-        Self("warn".to_owned())
+        Self("warn,sqlx=error".to_owned())
     }
 
     /// The verifier of TLS certificates tells of every refusal, and not of whose certificate: whoever asked tells both.
