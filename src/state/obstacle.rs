@@ -77,6 +77,8 @@ pub struct Obstacle<'a> {
     pub error: &'a str,
     /// The issuer is left alone for so long.
     pub wait: Duration,
+    /// The limit that it is held back by together with others; empty: none.
+    pub waits_for: &'a str,
 }
 
 impl State {
@@ -112,10 +114,11 @@ pub(super) async fn meet(write: &mut Write, obstacle: &Obstacle<'_>, now: Timest
     let failed = i64::from(obstacle.kind != ObstacleKind::Held);
     sqlx::query(
         "INSERT INTO obstacle (certificate, issuer, kind, failures, retry_at, error, since, last_at, \
-         urgency) VALUES ($1, $2, $3, $4, $5, $6, $7, $7, \
-         COALESCE((SELECT not_after FROM certificate WHERE name = $1), 0)) ON CONFLICT (certificate, issuer) DO UPDATE SET kind = excluded.kind, \
+         waits_for, urgency) VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, \
+         COALESCE((SELECT not_after FROM certificate WHERE name = $1), 0)) \
+         ON CONFLICT (certificate, issuer) DO UPDATE SET kind = excluded.kind, \
          failures = obstacle.failures + excluded.failures, retry_at = excluded.retry_at, error = excluded.error, \
-         last_at = excluded.last_at, urgency = excluded.urgency",
+         last_at = excluded.last_at, waits_for = excluded.waits_for, urgency = excluded.urgency",
     )
     .bind(obstacle.certificate)
     .bind(obstacle.issuer)
@@ -124,6 +127,7 @@ pub(super) async fn meet(write: &mut Write, obstacle: &Obstacle<'_>, now: Timest
     .bind(now.plus(obstacle.wait).millis())
     .bind(obstacle.error)
     .bind(now.millis())
+    .bind(obstacle.waits_for)
     .execute(&mut **write)
     .await?;
     Ok(())

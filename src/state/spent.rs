@@ -50,9 +50,13 @@ impl Claim {
         if self.kind == SpentKind::Advice { "" } else { asker.issuer }
     }
 
-    /// Other certificates may wait for the same, and come first.
-    const fn is_shared(&self) -> bool {
-        matches!(self.kind, SpentKind::Order | SpentKind::Domain)
+    /// What other certificates may wait for, too, and come first; empty: nobody else waits for it.
+    fn shared(&self) -> String {
+        match self.kind {
+            SpentKind::Order => self.kind.as_str().to_owned(),
+            SpentKind::Domain => format!("{} {}", self.kind.as_str(), self.subject),
+            SpentKind::Names | SpentKind::Failure | SpentKind::Advice => String::new(),
+        }
     }
 }
 
@@ -116,6 +120,7 @@ pub(super) async fn claim(
             kind: ObstacleKind::Held,
             error: &held.why,
             wait: held.until.since(now),
+            waits_for: &claim.shared(),
         };
         obstacle::meet(write, &obstacle, now).await?;
         return Ok(Some(held));
@@ -199,14 +204,12 @@ async fn no_room(write: &mut Write, asker: &Asker<'_>, claim: &Claim, now: Times
     if surplus < 0 {
         return Ok(None);
     }
-    let words = in_words(claim, limit, asker.issuer);
-    let others = if claim.is_shared() { before_me(write, asker, &words, urgency, now).await? } else { 0 };
-    let place = surplus + others;
+    let place = surplus + before_me(write, asker, claim, urgency, now).await?;
     let until = leaves_at(write, claim.issuer(asker), claim, since, spent, place).await?.plus(limit.within);
     let rounds = u32::try_from(place / spent.max(1)).unwrap_or(u32::MAX);
     let until = until.plus(limit.within.saturating_mul(rounds)).min(claim.at_latest.unwrap_or(Timestamp::NEVER));
     let until = until.max(now.plus(std::time::Duration::from_secs(1)));
-    Ok(Some(Held { until, why: format!("held back until {until}{words}") }))
+    Ok(Some(Held { until, why: format!("held back until {until}{}", in_words(claim, limit, asker.issuer)) }))
 }
 
 /// How much was taken of what the claim is for, for this subject.
@@ -236,25 +239,30 @@ async fn urgency(write: &mut Write, certificate: &str) -> Result<i64> {
 async fn reserved(write: &mut Write, issuer: &str, urgency: i64, most: i64) -> Result<i64> {
     let others = if urgency == 0 { "urgency > 0" } else { "urgency = 0" };
     let waiting: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
-        "SELECT COUNT(*) FROM obstacle WHERE issuer = $1 AND kind = 'held' AND {others}"
+        "SELECT COUNT(*) FROM obstacle WHERE issuer = $1 AND kind = 'held' AND waits_for = $2 AND {others}"
     )))
     .bind(issuer)
+    .bind(SpentKind::Order.as_str())
     .fetch_one(&mut **write)
     .await?;
     Ok(waiting.min(most / 4))
 }
 
-/// How many are held back by the same limit, as its words tell, that come first.
-async fn before_me(write: &mut Write, asker: &Asker<'_>, words: &str, urgency: i64, now: Timestamp) -> Result<i64> {
+/// How many wait for the same limit that come first.
+async fn before_me(write: &mut Write, asker: &Asker<'_>, claim: &Claim, urgency: i64, now: Timestamp) -> Result<i64> {
+    let waits_for = claim.shared();
+    if waits_for.is_empty() {
+        return Ok(0);
+    }
     let count = sqlx::query_scalar(
-        "SELECT COUNT(*) FROM obstacle WHERE issuer = $1 AND kind = 'held' AND retry_at > $3 AND certificate <> $4 \
-         AND urgency <= $2 AND error LIKE $5",
+        "SELECT COUNT(*) FROM obstacle WHERE issuer = $1 AND kind = 'held' AND waits_for = $2 AND urgency <= $3 \
+         AND retry_at > $4 AND certificate <> $5",
     )
     .bind(asker.issuer)
+    .bind(waits_for)
     .bind(urgency)
     .bind(now.millis())
     .bind(asker.certificate)
-    .bind(format!("%{words}"))
     .fetch_one(&mut **write)
     .await?;
     Ok(count)

@@ -106,6 +106,6 @@ async fn met(
     wait: Duration,
 ) -> Result<()> {
     let (certificate, issuer) = (order.certificate.as_str(), order.issuer.as_str());
-    obstacle::meet(write, &Obstacle { certificate, issuer, kind, error, wait }, now).await?;
+    obstacle::meet(write, &Obstacle { certificate, issuer, kind, error, wait, waits_for: "" }, now).await?;
     crate::state::certificate::note_failure(write, certificate, error, now).await
 }
